@@ -1,0 +1,106 @@
+"""Settings: frozen pydantic models, loaded from TOML files and `--set a.b=c` pairs."""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ganime.errors import ConfigError
+
+
+class Config(BaseModel):
+    """Base of every settings class: frozen, refuses unknown keys, has a stable digest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def canonical(self) -> str:
+        """The settings as JSON with sorted keys: equal settings give equal text."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    def digest(self) -> str:
+        """First 12 hex digits of the SHA-256 of `canonical()`."""
+        return digest_of(self.canonical())
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, Any]) -> Self:
+        """Build from nested settings.
+
+        Raises:
+            ConfigError: a key is unknown or a value is out of range; names the field.
+        """
+        try:
+            return cls.model_validate(settings)
+        except ValidationError as error:
+            raise ConfigError(_explain(error)) from error
+
+
+def digest_of(*parts: str) -> str:
+    """First 12 hex digits of the SHA-256 of the parts, joined unambiguously."""
+    return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:12]
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        ConfigError: the file is missing or is not TOML; names the file and the line.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the settings file {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+
+
+def overlay(base: Mapping[str, Any], *layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge nested settings, later ones winning; the arguments stay as they were."""
+    merged = dict(base)
+    for layer in layers:
+        for key, value in layer.items():
+            old = merged.get(key)
+            both = isinstance(old, Mapping) and isinstance(value, Mapping)
+            merged[key] = overlay(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def parse_sets(pairs: Iterable[str]) -> dict[str, Any]:
+    """Turn `a.b=c` pairs into nested settings; a value is read as TOML, else as a string.
+
+    Raises:
+        ConfigError: a pair has no `=` or no key.
+    """
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        path, separator, text = pair.partition("=")
+        keys = path.strip().split(".")
+        if not separator or not all(keys):
+            raise ConfigError(f"--set {pair!r}: wanted KEY=VALUE, for example pad.size=128")
+        nested: Any = _value(text)
+        for key in reversed(keys):
+            nested = {key: nested}
+        settings = overlay(settings, nested)
+    return settings
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explain(error: ValidationError) -> str:
+    problems = []
+    for detail in error.errors():
+        where = ".".join(str(part) for part in detail["loc"]) or "settings"
+        if detail["type"] == "extra_forbidden":
+            problems.append(f"{where}: unknown setting")
+        else:
+            message = detail["msg"].removeprefix("Value error, ")
+            problems.append(f"{where}: {message} (got {detail['input']!r:.80})")
+    return "; ".join(problems)

@@ -1,0 +1,280 @@
+"""Decide: facts, labels and rules in; one decision per image and rule, and a dataset, out.
+
+Nothing here touches a network or decodes an image, so a new threshold or a new label costs seconds.
+"""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from ganime.config import Config, digest_of
+from ganime.decide import Judged, decide, first_drop, kept_images, summary, to_table
+from ganime.duplicates import duplicate_groups
+from ganime.errors import ConfigError, GanimeError
+from ganime.filters import FILTERS, Facts, Numbers, Score
+from ganime.filters.aspect import Aspect
+from ganime.filters.background import Background
+from ganime.filters.classified import Classified
+from ganime.filters.decodable import Decodable
+from ganime.filters.duplicate import DuplicateOf
+from ganime.filters.min_side import MinSide
+from ganime.filters.tags import Tags
+from ganime.rows import DecisionRow, ImageRow, LabelRow, MemberRow, NeighbourRow, ScoreRow
+from ganime.store.lineage import CrawledImage
+from ganime.store.manifest import Provenance, Table
+from ganime.store.pixels import PaddedPixels, Pixels
+from ganime.store.workspace import Workspace
+
+REVISION = 1
+log = logging.getLogger(__name__)
+
+
+class CurateConfig(Config):
+    """Which images make the dataset."""
+
+    name: str = Field(
+        "characters", pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the dataset."
+    )
+    rules: tuple[FILTERS.field(), ...] = Field(  # type: ignore[valid-type]
+        (
+            Decodable(),
+            Tags(),
+            MinSide(),
+            Aspect(),
+            Background(),
+            Classified(ask="multiple"),
+            Classified(ask="chibi"),
+            Classified(ask="viewpoint"),
+            DuplicateOf(),
+        ),
+        description="In this order; the first that drops an image is its status.",
+    )
+    resolution: int = Field(
+        64, ge=32, le=512, description="Side of the training images [px], a power of two."
+    )
+    holdout: float = Field(
+        0.05, ge=0, lt=0.5, description="Share of the images kept out of training."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRef:
+    """One dataset version, as tasks hand it on."""
+
+    name: str
+    version: str
+    num_images: int
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.version}"
+
+
+def run(
+    workspace: Workspace,
+    config: CurateConfig,
+    *,
+    images: Sequence[CrawledImage],
+    classifiers: Mapping[str, tuple[str, float]],
+    labels: Sequence[LabelRow],
+    pad_scope: str,
+    run_id: str,
+) -> DatasetRef:
+    """Decide on every image and pack those that stay.
+
+    Args:
+        workspace: Where.
+        config: The rules.
+        images: What the crawls brought.
+        classifiers: By question, the classifier's id and its own threshold.
+        labels: People's current answers.
+        pad_scope: Which padded pixels to pack.
+        run_id: Of this run.
+
+    Returns:
+        The dataset version: the same facts, labels and rules give the same version.
+
+    Raises:
+        ConfigError: no image is left, or the padded pixels are smaller than the resolution.
+    """
+    facts = gather(workspace, images, classifiers)
+    judged = decide(facts, config.rules, labels)
+    log.info("curate: %s", summary(judged))
+    kept = _members(images, judged)
+    reference = DatasetRef(config.name, _version(config, kept, judged, pad_scope), len(kept))
+    folder = f"datasets/{reference}"
+    if workspace.exists(f"{folder}/card.md"):
+        return reference
+    provenance = Provenance(
+        stage="curate",
+        revision=REVISION,
+        config=config,
+        run_id=run_id,
+        parents={question: classifier for question, (classifier, _) in classifiers.items()},
+    )
+    decisions = to_table(facts.image_ids, judged)
+    Table(workspace, DecisionRow, root=folder).write("decisions", decisions, provenance)
+    if not kept:
+        raise ConfigError(
+            f"curate: no image is left, {summary(judged)}: loosen the rule that dropped most "
+            "with --set, or crawl more"
+        )
+    _pack(workspace, config, kept, pad_scope, folder, provenance)
+    # The card comes last: a version with a card is complete.
+    workspace.write_text(f"{folder}/card.md", _card(reference, kept, judged))
+    return reference
+
+
+def gather(
+    workspace: Workspace,
+    images: Sequence[CrawledImage],
+    classifiers: Mapping[str, tuple[str, float]],
+) -> Facts:
+    """Bring together all facts of these images, as columns."""
+    names = ["width", "height", "alpha_fraction", "background_fraction", "background_texture"]
+    names += ["sharpness", "num_bytes"]
+    table = Table(workspace, ImageRow).read(["image_id", "problem", *names])
+    place = {image_id: i for i, image_id in enumerate(table["image_id"].to_pylist())}
+    missing = [image.image_id for image in images if image.image_id not in place]
+    if missing:
+        raise GanimeError(f"{len(missing)} images have no facts yet, the first {missing[0]}")
+    order = np.array([place[image.image_id] for image in images], dtype=np.int64)
+    ours = table.take(pa.array(order))
+    image_rows = {row.image_id: row for row in Table(workspace, ImageRow).rows()}
+    neighbours = Table(workspace, NeighbourRow).rows()
+    return Facts(
+        image_ids=ours["image_id"].to_pylist(),
+        columns={name: _numbers(ours[name]) for name in names},
+        problems=ours["problem"].to_pylist(),
+        tags=[frozenset(image.tags) for image in images],
+        scores={
+            question: Score(_scores(workspace, question, classifier, images), threshold)
+            for question, (classifier, threshold) in classifiers.items()
+        },
+        duplicates=lambda ids, similarity: duplicate_groups(
+            image_rows, neighbours, ids, min_similarity=similarity
+        ),
+    )
+
+
+def split_of(image_id: str, holdout: float) -> str:
+    """`holdout` or `train`, by hash of the id: an image never changes sides as a set grows."""
+    return "holdout" if int(image_id[:8], 16) < holdout * 2**32 else "train"
+
+
+def _members(images: Sequence[CrawledImage], judged: Sequence[Judged]) -> list[CrawledImage]:
+    """The images that stay, each with the tags and posts of the duplicates it stands for."""
+    kept = {
+        image.image_id: image
+        for image, keep in zip(images, kept_images(judged), strict=True)
+        if keep
+    }
+    for decision in judged:
+        for image, verdict, text in zip(images, decision.verdict, decision.evidence, strict=True):
+            evidence = json.loads(text) if text and verdict == "drop" else {}
+            if (best := kept.get(evidence.get("kept", ""))) is not None:
+                kept[best.image_id] = CrawledImage(
+                    best.image_id,
+                    sorted({*best.tags, *image.tags}),
+                    sorted({*best.posts, *image.posts}),
+                )
+    return list(kept.values())
+
+
+def _numbers(column: pa.ChunkedArray) -> Numbers:
+    return np.array(column.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _scores(
+    workspace: Workspace, question: str, classifier: str, images: Sequence[CrawledImage]
+) -> Numbers:
+    table = Table(workspace, ScoreRow, question).read(["image_id", "revision", "score"])
+    ours = table.filter(pa.compute.equal(table["revision"], classifier))
+    known = dict(zip(ours["image_id"].to_pylist(), ours["score"].to_pylist(), strict=True))
+    return np.array([known.get(image.image_id, np.nan) for image in images], dtype=np.float64)
+
+
+def _version(
+    config: CurateConfig,
+    kept: Sequence[CrawledImage],
+    judged: Sequence[Judged],
+    pad_scope: str,
+) -> str:
+    verdicts = [f"{item.rule} {item.verdict} {item.evidence}" for item in judged]
+    members = [f"{image.image_id} {' '.join(image.tags)}" for image in kept]
+    return digest_of(str(REVISION), config.canonical(), pad_scope, *verdicts, *members)
+
+
+def _pack(
+    workspace: Workspace,
+    config: CurateConfig,
+    kept: Sequence[CrawledImage],
+    pad_scope: str,
+    folder: str,
+    provenance: Provenance,
+) -> None:
+    padded = PaddedPixels(workspace, pad_scope)
+    shard = f"{folder}/images.npy"
+    side = config.resolution
+    with workspace.writing(shard) as path:
+        packed = np.lib.format.open_memmap(
+            path, mode="w+", dtype=np.uint8, shape=(len(kept), side, side, 3)
+        )
+        for i, image in enumerate(kept):
+            packed[i] = _shrink(padded.load([image.image_id])[0], side)
+        packed.flush()
+    members = [
+        MemberRow(
+            image_id=image.image_id,
+            shard=shard,
+            offset=i,
+            split=split_of(image.image_id, config.holdout),
+            tags=image.tags,
+        )
+        for i, image in enumerate(kept)
+    ]
+    Table(workspace, MemberRow, root=folder).write("members", members, provenance)
+
+
+def _shrink(image: Pixels, side: int) -> Pixels:
+    if image.shape[0] < side:
+        raise ConfigError(
+            f"curate.resolution is {side} px but images were padded to {image.shape[0]} px: "
+            f"set pad.size={side} or more"
+        )
+    if image.shape[0] == side:
+        return image
+    shrunk: Pixels = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+    return shrunk
+
+
+def _card(reference: DatasetRef, kept: Sequence[CrawledImage], judged: Sequence[Judged]) -> str:
+    sources = Counter(post.split("/")[0] for image in kept for post in image.posts)
+    dropped = Counter(status for status in first_drop(judged) if status is not None)
+    tags = Counter(tag for image in kept for tag in image.tags).most_common(30)
+    lines = [
+        f"# {reference}",
+        "",
+        f"{len(kept)} of {len(kept) + dropped.total()} images.",
+        "",
+        "Rights in the images stay with their artists. This folder is for training and study; "
+        "share manifests, not pixels.",
+        "",
+        "| source | posts |",
+        "| --- | ---: |",
+        *(f"| {source} | {count} |" for source, count in sources.most_common()),
+        "",
+        "| dropped by | images |",
+        "| --- | ---: |",
+        *(f"| {rule} | {count} |" for rule, count in dropped.most_common()),
+        "",
+        "Most frequent tags: " + ", ".join(f"{tag} ({count})" for tag, count in tags),
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""The workspace: originals, manifests, labels. The store is the only memory."""

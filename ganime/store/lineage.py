@@ -1,0 +1,48 @@
+"""How manifests hang together: from post to image to decision to dataset to model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ganime.rows import PostRow
+from ganime.store.manifest import Table
+from ganime.store.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class CrawledImage:
+    """One image as the posts of some crawls describe it.
+
+    Attributes:
+        image_id: SHA-256 of the original.
+        tags: Union of the tags of all its posts, every category, sorted.
+        posts: `source/post_id` of each post, sorted.
+    """
+
+    image_id: str
+    tags: list[str]
+    posts: list[str]
+
+
+def crawled_images(workspace: Workspace, crawl_ids: Sequence[str]) -> list[CrawledImage]:
+    """All images that these crawls fetched or already had, by image id.
+
+    Args:
+        workspace: Where.
+        crawl_ids: The crawls, `ganime.stages.crawl.crawl_id`.
+    """
+    tags: dict[str, set[str]] = {}
+    posts: dict[str, set[str]] = {}
+    columns = ["image_id", "source", "post_id", "tags"]
+    columns += ["artist_tags", "copyright_tags", "character_tags"]
+    for crawl_id in crawl_ids:
+        for row in Table(workspace, PostRow, crawl_id).read(columns).to_pylist():
+            image_id = row["image_id"]
+            if image_id is not None:
+                posts.setdefault(image_id, set()).add(f"{row['source']}/{row['post_id']}")
+                every = tags.setdefault(image_id, set())
+                for name in columns[3:]:
+                    every.update(row[name])
+    return [
+        CrawledImage(image_id, sorted(tags[image_id]), sorted(posts[image_id]))
+        for image_id in sorted(posts)
+    ]

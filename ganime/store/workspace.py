@@ -1,0 +1,194 @@
+"""A workspace: one folder by fsspec URL, on a disk or an object store, written atomically."""
+
+import errno
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from ganime.config import digest_of
+from ganime.errors import ConfigError, StoreError
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Files by key (`manifests/posts/….parquet`) below one URL.
+
+    A key becomes visible whole or not at all: on a disk by temporary name, fsync and rename, on an
+    object store by a single PUT. Names starting with a dot are never listed.
+
+    Args:
+        url: A folder, or anything fsspec opens, for example `s3://bucket/prefix`.
+    """
+
+    url: str
+
+    @cached_property
+    def _target(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        try:
+            filesystem, root = fsspec.core.url_to_fs(self.url)
+        except (ImportError, ValueError) as error:
+            raise ConfigError(f"cannot open the workspace {self.url!r}: {error}") from error
+        return filesystem, root.rstrip("/")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its files have paths on this machine."""
+        return isinstance(self._target[0], LocalFileSystem)
+
+    def describe(self, key: str = "") -> str:
+        """Where the key is, for people: a path or a URL."""
+        filesystem, _ = self._target
+        return (
+            self._path(key) if self.is_local else str(filesystem.unstrip_protocol(self._path(key)))
+        )
+
+    def exists(self, key: str) -> bool:
+        """Whether the key is there, whole."""
+        return bool(self._target[0].exists(self._path(key)))
+
+    def read_bytes(self, key: str) -> bytes:
+        """The whole content.
+
+        Raises:
+            StoreError: it is missing or cannot be read.
+        """
+        with _translated(f"cannot read {self.describe(key)}"):
+            content: bytes = self._target[0].cat_file(self._path(key))
+            return content
+
+    def size(self, key: str) -> int:
+        """Length in bytes."""
+        with _translated(f"cannot read {self.describe(key)}"):
+            return int(self._target[0].size(self._path(key)))
+
+    def write_bytes(self, key: str, content: bytes) -> None:
+        """Make the key visible with this content, replacing what was there.
+
+        Raises:
+            StoreError: no space, no permission; nothing is left half written.
+        """
+        with self.writing(key) as path:
+            path.write_bytes(content)
+
+    def write_text(self, key: str, content: str) -> None:
+        """`write_bytes` of UTF-8."""
+        self.write_bytes(key, content.encode())
+
+    @contextmanager
+    def writing(self, key: str) -> Iterator[Path]:
+        """A local file to write; when the block ends without an error the key becomes visible.
+
+        Raises:
+            StoreError: no space, no permission; nothing is left half written.
+        """
+        with _translated(f"cannot write {self.describe(key)}"):
+            if self.is_local:
+                with _local_replacement(Path(self._path(key))) as path:
+                    yield path
+                return
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / PurePosixPath(key).name
+                yield path
+                self._target[0].pipe_file(self._path(key), path.read_bytes())
+
+    @contextmanager
+    def open(self, key: str) -> Iterator[IO[bytes]]:
+        """Open for reading at any place."""
+        with (
+            _translated(f"cannot read {self.describe(key)}"),
+            self._target[0].open(self._path(key), "rb") as file,
+        ):
+            yield file
+
+    def local_path(self, key: str) -> Path:
+        """A path on this machine with the content, for memory mapping.
+
+        On a remote workspace the file is fetched once into the temporary folder; keys opened this
+        way are immutable (shards, weights), so that copy never goes stale.
+        """
+        with _translated(f"cannot read {self.describe(key)}"):
+            if self.is_local:
+                return Path(self._path(key))
+            copy = Path(tempfile.gettempdir()) / f"ganime-{digest_of(self.url)}" / key
+            if not copy.exists():
+                with _local_replacement(copy) as path:
+                    path.write_bytes(self._target[0].cat_file(self._path(key)))
+            return copy
+
+    def list(self, prefix: str, suffix: str = "") -> list[str]:
+        """Keys below a folder at any depth, sorted."""
+        filesystem, root = self._target
+        base = self._path(prefix)
+        if not filesystem.exists(base):
+            return []
+        with _translated(f"cannot list {self.describe(prefix)}"):
+            paths = [str(path) for path in filesystem.find(base)]
+        keys = (path[len(root) :].lstrip("/") for path in paths)
+        return sorted(
+            key
+            for key in keys
+            if key.endswith(suffix) and not PurePosixPath(key).name.startswith(".")
+        )
+
+    def remove(self, key: str) -> None:
+        """Forget a key; fine if it is not there."""
+        with _translated(f"cannot remove {self.describe(key)}"):
+            if self.exists(key):
+                self._target[0].rm_file(self._path(key))
+
+    def check_writable(self) -> None:
+        """Fail early rather than after hours.
+
+        Raises:
+            StoreError: nothing can be written here.
+        """
+        probe = ".ganime-probe"
+        self.write_bytes(probe, b"")
+        self.remove(probe)
+
+    def _path(self, key: str) -> str:
+        _, root = self._target
+        if ".." in PurePosixPath(key).parts or key.startswith("/"):
+            raise StoreError(f"{key!r} is not a key of a workspace")
+        return f"{root}/{key}" if key else root
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Workspace, (self.url,)  # the open filesystem stays behind
+
+
+@contextmanager
+def _local_replacement(path: Path) -> Iterator[Path]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.parent / f".{path.name}.{secrets.token_hex(4)}.partial"
+    try:
+        yield partial
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _translated(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise StoreError(f"{doing}: it is not there") from error
+    except OSError as error:
+        advice = {
+            errno.ENOSPC: "the disk is full; make room and run the same command again",
+            errno.EACCES: "permission denied; choose another --workspace or mend its permissions",
+            errno.EROFS: "the disk is read-only; choose another --workspace",
+            errno.ENOTDIR: "a part of the path is a file, not a folder; choose another --workspace",
+        }.get(error.errno or 0, error.strerror or str(error))
+        raise StoreError(f"{doing}: {advice}") from error

@@ -1,0 +1,1 @@
+"""Prefect tasks: a thin coat around one stage of the library each."""
