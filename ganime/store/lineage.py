@@ -1,7 +1,9 @@
 """How manifests hang together: from post to image to decision to dataset to model."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ganime.rows import PostRow
 from ganime.store.manifest import Table
@@ -46,3 +48,21 @@ def crawled_images(workspace: Workspace, crawl_ids: Sequence[str]) -> list[Crawl
         CrawledImage(image_id, sorted(tags[image_id]), sorted(posts[image_id]))
         for image_id in sorted(posts)
     ]
+
+
+def crawls(workspace: Workspace) -> list[str]:
+    """Ids of all crawls in the workspace, sorted."""
+    keys = workspace.list(f"manifests/{PostRow.FOLDER}", ".parquet")
+    return sorted({key.split("/")[2] for key in keys})
+
+
+def datasets(workspace: Workspace) -> list[tuple[str, str]]:
+    """Name and version of all datasets with decisions, sorted."""
+    keys = workspace.list("datasets", "/decisions/decisions.parquet")
+    return sorted({(key.split("/")[1], key.split("/")[2]) for key in keys})
+
+
+def models(workspace: Workspace) -> dict[str, dict[str, Any]]:
+    """Settings of all models, by id."""
+    keys = workspace.list("models", "/config.json")
+    return {key.split("/")[1]: json.loads(workspace.read_bytes(key)) for key in keys}

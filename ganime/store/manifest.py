@@ -231,7 +231,7 @@ def read_part(
             _check_footer(footer, row, workspace.describe(key))
             present = [name for name in wanted if name in parquet.schema_arrow.names]
             table = parquet.read(columns=present)
-    except (pa.ArrowException, EOFError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise ManifestError(
             f"{workspace.describe(key)} is damaged ({error}): delete it and run the same command "
             "again; what it held is made anew"
@@ -248,7 +248,7 @@ def read_footer(workspace: Workspace, key: str) -> dict[str, Any]:
     try:
         with workspace.open(key) as file:
             return _footer(pq.read_schema(file), workspace.describe(key))
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
         raise ManifestError(f"{workspace.describe(key)} is damaged: {error}") from error
 
 

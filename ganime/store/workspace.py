@@ -17,6 +17,14 @@ from fsspec.implementations.local import LocalFileSystem
 from ganime.config import digest_of
 from ganime.errors import ConfigError, StoreError
 
+_ADVICE = {
+    errno.ENOSPC: "the disk is full; make room and run the same command again",
+    errno.EACCES: "permission denied; choose another --workspace or mend its permissions",
+    errno.EROFS: "the disk is read-only; choose another --workspace",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; choose another --workspace",
+    errno.EEXIST: "a part of the path is a file, not a folder; choose another --workspace",
+}
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -185,10 +193,7 @@ def _translated(doing: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise StoreError(f"{doing}: it is not there") from error
     except OSError as error:
-        advice = {
-            errno.ENOSPC: "the disk is full; make room and run the same command again",
-            errno.EACCES: "permission denied; choose another --workspace or mend its permissions",
-            errno.EROFS: "the disk is read-only; choose another --workspace",
-            errno.ENOTDIR: "a part of the path is a file, not a folder; choose another --workspace",
-        }.get(error.errno or 0, error.strerror or str(error))
+        if error.errno is None:
+            raise  # a parser's complaint about the content, not about the file
+        advice = _ADVICE.get(error.errno, error.strerror)
         raise StoreError(f"{doing}: {advice}") from error

@@ -1,0 +1,25 @@
+"""How our entry points run Prefect: quiet, on this machine alone. Import before prefect."""
+
+import os
+
+# Each only where the user has said nothing else.
+DEFAULTS = {
+    # Without these two, server and client report usage to outside hosts.
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    # The library's own loggers reach the run's page.
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "ganime",
+    # The embedded server needs up to 15 s on a slow disk.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "60",
+    # Results are small references; no pickle.
+    "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+}
+
+
+def apply(*, debug: bool) -> None:
+    """Set them; with `debug` Prefect's own log goes to the console as well."""
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    if not debug:
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")

@@ -1,0 +1,21 @@
+"""Train a generator on a dataset version."""
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from ganime.stages.curate import DatasetRef
+from ganime.stages.train import TrainConfig
+from ganime.store.workspace import Workspace
+from tasks.train import train_task
+
+
+@flow(name="train-gan")
+def train_gan(workspace: str, dataset: DatasetRef, train: TrainConfig) -> str:
+    """Train until done; a run that was interrupted goes on from its last checkpoint.
+
+    Args:
+        workspace: Folder or fsspec URL that holds everything.
+        dataset: Name and version of the dataset.
+        train: Recipe, resolution and length of the training.
+    """
+    return train_task(Workspace(workspace), train, dataset, str(flow_run.root_flow_run_id))

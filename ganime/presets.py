@@ -1,0 +1,90 @@
+"""Whole runs as tables: every setting of every stage, compared line by line."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from ganime.config import Config, overlay, parse_sets, read_toml
+from ganime.errors import ConfigError
+from ganime.stages.classify import ClassifyConfig
+from ganime.stages.crawl import CrawlConfig
+from ganime.stages.curate import CurateConfig
+from ganime.stages.dedupe import DedupeConfig
+from ganime.stages.evaluate import EvaluateConfig
+from ganime.stages.pad import PadConfig
+from ganime.stages.train import TrainConfig
+
+
+class RunConfig(Config):
+    """One run of the pipeline: a table for each of the seven stages."""
+
+    crawl: CrawlConfig = Field(default_factory=CrawlConfig)
+    dedupe: DedupeConfig = Field(default_factory=DedupeConfig)
+    pad: PadConfig = Field(default_factory=PadConfig)
+    classify: ClassifyConfig = Field(default_factory=ClassifyConfig)
+    curate: CurateConfig = Field(default_factory=CurateConfig)
+    train: TrainConfig = Field(default_factory=TrainConfig)
+    evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
+
+    @model_validator(mode="after")
+    def _sizes_agree(self) -> "RunConfig":
+        if self.train.resolution != self.curate.resolution:
+            raise ValueError(
+                f"train.resolution is {self.train.resolution} but curate.resolution is "
+                f"{self.curate.resolution}: give both the same, or use --resolution"
+            )
+        if self.pad.size < self.curate.resolution:
+            raise ValueError(
+                f"pad.size is {self.pad.size}, smaller than the resolution "
+                f"{self.curate.resolution}: raise it with --set pad.size={self.curate.resolution}"
+            )
+        return self
+
+
+# What differs from the defaults of the stages. Minutes are of 2 CPU cores with AMX.
+PRESETS: dict[str, dict[str, Any]] = {
+    # Real posts at 64 px; weights of the backbone are downloaded or given by path.
+    "default": {},
+    # The practice booru from drawing to report in under 8 minutes, features trained on the spot.
+    "demo": {
+        "crawl": {"tags": "full_body standing", "limit": 2000},
+        "pad": {"size": 128},
+        "classify": {"backbone": {"weights": "tags", "size": 64}},
+        "train": {"nimg": 40_000},
+    },
+    # Everything once, as small as it goes: for tests.
+    "smoke": {
+        "crawl": {"tags": "full_body standing", "limit": 120},
+        "pad": {"size": 64},
+        "classify": {"backbone": {"weights": "none", "size": 64}},
+        "curate": {"resolution": 32},
+        "train": {"resolution": 32, "nimg": 256},
+        "evaluate": {"num_fake": 64},
+    },
+}
+
+
+def build(
+    preset: str,
+    options: Mapping[str, Any],
+    *,
+    file: Path | None = None,
+    sets: Sequence[str] = (),
+) -> RunConfig:
+    """Preset, then the file, then single options, then `--set` pairs: the last one wins.
+
+    Args:
+        preset: Name of a preset.
+        options: Nested settings by stage, from command-line options.
+        file: TOML file with any of the tables.
+        sets: `stage.field=value` pairs.
+
+    Raises:
+        ConfigError: no such preset, or a setting is wrong; names the field.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"no preset is called {preset!r}; known: {', '.join(PRESETS)}")
+    from_file = read_toml(file) if file else {}
+    return RunConfig.parse(overlay(PRESETS[preset], from_file, options, parse_sets(sets)))

@@ -1,0 +1,34 @@
+"""Decide and pack a dataset. See `ganime.stages.curate`."""
+
+from collections.abc import Mapping, Sequence
+
+from prefect import task
+
+from ganime.rows import LabelRow
+from ganime.stages import curate
+from ganime.stages.curate import CurateConfig, DatasetRef
+from ganime.store.lineage import CrawledImage
+from ganime.store.workspace import Workspace
+from tasks.policies import STAGE
+
+
+@task(name="curate", tags=["cpu"], **STAGE)
+def curate_task(
+    workspace: Workspace,
+    config: CurateConfig,
+    images: Sequence[CrawledImage],
+    classifiers: Mapping[str, tuple[str, float]],
+    labels: Sequence[LabelRow],
+    pad_scope: str,
+    run_id: str,
+) -> DatasetRef:
+    """See `ganime.stages.curate.run`."""
+    return curate.run(
+        workspace,
+        config,
+        images=images,
+        classifiers=classifiers,
+        labels=labels,
+        pad_scope=pad_scope,
+        run_id=run_id,
+    )
