@@ -1,0 +1,13 @@
+"""Write the report of a run. See `ganime.report`."""
+
+from prefect import task
+
+from ganime.report import ReportInputs, build_report
+from ganime.store.workspace import Workspace
+from tasks.policies import STAGE
+
+
+@task(name="report", tags=["cpu"], **STAGE)
+def report_task(workspace: Workspace, inputs: ReportInputs) -> str:
+    """See `ganime.report.build_report`."""
+    return build_report(workspace, inputs)

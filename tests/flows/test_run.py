@@ -1,0 +1,227 @@
+"""The main job, whole: real HTTP, real Prefect, real Parquet, a real GAN."""
+
+import os
+import random
+import re
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ganime.practice.corpus import Corpus
+from ganime.practice.server import PracticeServer
+from ganime.rows import DecisionRow, PostRow
+from ganime.store.lineage import crawls, datasets
+from ganime.store.manifest import Table
+from ganime.store.pixels import Dataset
+from ganime.store.workspace import Workspace
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def unbroken(
+    corpus: Corpus, command: Any, smoke_arguments: Any, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, int, str]:
+    """One whole run: its workspace, the port of its booru, its output."""
+    workspace = tmp_path_factory.mktemp("unbroken")
+    with PracticeServer(corpus) as booru:
+        done = command.run(*smoke_arguments(booru.url, workspace))
+        assert done.returncode == 0, done.stderr
+        return workspace, int(booru.url.rsplit(":", 1)[1]), done.stdout + done.stderr
+
+
+def test_a_run_ends_with_funnel_and_report(unbroken: tuple[Path, int, str]) -> None:
+    workspace, _, output = unbroken
+    found = re.search(r"report: (.+index\.html)", output)
+    assert found
+    page = Path(found[1]).read_text()
+    assert Path(found[1]).is_relative_to(workspace)
+    assert "</html>" in page
+    assert "http://" not in re.sub(r"http://127\.0\.0\.1:\d+", "", _attributes(page, "src"))
+    assert "Traceback" not in output
+
+
+def test_every_post_has_one_outcome_and_every_image_one_decision_per_rule(
+    unbroken: tuple[Path, int, str], corpus: Corpus
+) -> None:
+    store = Workspace(str(unbroken[0]))
+    (crawl_id,) = crawls(store)
+    posts = Table(store, PostRow, crawl_id).rows()
+    assert len({row.post_id for row in posts}) == len(posts) > 0
+    assert {row.outcome for row in posts} <= {"fetched", "known", "skipped", "failed"}
+    assert all((row.image_id is not None) == (row.outcome in ("fetched", "known")) for row in posts)
+    assert all(row.reason for row in posts if row.outcome in ("skipped", "failed"))
+    ((name, version),) = datasets(store)
+    decisions = Table(store, DecisionRow, root=f"datasets/{name}/{version}").rows()
+    rules = {row.rule for row in decisions}
+    images = {row.image_id for row in decisions}
+    assert images == {row.image_id for row in posts if row.image_id}
+    assert len(decisions) == len(rules) * len(images)
+
+
+def test_no_broken_file_and_no_exact_copy_reaches_the_dataset(
+    unbroken: tuple[Path, int, str], corpus: Corpus
+) -> None:
+    store = Workspace(str(unbroken[0]))
+    ((name, version),) = datasets(store)
+    members = {row.image_id for row in Dataset(store, name, version).members}
+    broken = {row.sha256 for row in corpus.truth() if row.fault is not None}
+    assert members
+    assert not members & broken
+    assert len(Dataset(store, name, version).members) == len(members)
+
+
+def test_the_second_run_fetches_nothing_and_changes_nothing(
+    unbroken: tuple[Path, int, str],
+    corpus: Corpus,
+    command: Any,
+    smoke_arguments: Any,
+    rows_of: Any,
+) -> None:
+    workspace, port, _ = unbroken
+    before = rows_of(str(workspace))
+    with PracticeServer(corpus, port=port) as booru:
+        done = command.run(*smoke_arguments(booru.url, workspace))
+        assert done.returncode == 0, done.stderr
+        assert booru.requests["image"] == 0
+        assert booru.requests["list"] <= 2
+    assert rows_of(str(workspace)) == before
+
+
+def test_killed_anywhere_the_same_command_finishes_the_same(
+    unbroken: tuple[Path, int, str],
+    corpus: Corpus,
+    command: Any,
+    smoke_arguments: Any,
+    rows_of: Any,
+    tmp_path: Path,
+) -> None:
+    _, port, _ = unbroken
+    seed = int(os.environ.get("GANIME_KILL_SEED", time.time()))
+    moments = random.Random(seed)
+    with PracticeServer(corpus, port=port) as booru:
+        for _ in range(4):
+            process = command.start(*smoke_arguments(booru.url, tmp_path))
+            # Up to 14 s pass before the flow starts; then all stages lie within some 15 s.
+            time.sleep(moments.uniform(9, 26))
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+        fetched_twice = _fetched_twice(booru)
+        done = command.run(*smoke_arguments(booru.url, tmp_path))
+        assert done.returncode == 0, done.stderr
+    assert rows_of(str(tmp_path)) == rows_of(str(unbroken[0])), f"GANIME_KILL_SEED={seed}"
+    assert _models(tmp_path) == _models(unbroken[0]), f"GANIME_KILL_SEED={seed}"
+    assert len(fetched_twice) <= 4 * 100, "at most the shards in flight are fetched again"
+    assert not list(tmp_path.rglob("*.partial")) or _all_hidden(tmp_path)
+
+
+def test_a_correction_by_hand_counts_in_the_next_run(
+    unbroken: tuple[Path, int, str],
+    corpus: Corpus,
+    command: Any,
+    smoke_arguments: Any,
+) -> None:
+    workspace, port, _ = unbroken
+    store = Workspace(str(workspace))
+    old = set(datasets(store))
+    ((name, version),) = old
+    wrong = Dataset(store, name, version).members[0].image_id
+    said = command.run("label", wrong, "no", "--by", "ann", "--workspace", str(workspace))
+    assert said.returncode == 0, said.stderr
+    with PracticeServer(corpus, port=port) as booru:
+        done = command.run(*smoke_arguments(booru.url, workspace))
+        assert done.returncode == 0, done.stderr
+    ((name, version),) = set(datasets(store)) - old
+    assert wrong not in {row.image_id for row in Dataset(store, name, version).members}
+    told = command.run("explain", wrong[:16], "--workspace", str(workspace))
+    assert "ann said keep: no" in told.stdout
+    assert "dropped by person" in told.stdout
+    status = command.run("status", "--workspace", str(workspace))
+    assert "person" in status.stdout
+
+
+def test_nothing_is_asked_of_any_other_machine(
+    corpus: Corpus, command: Any, smoke_arguments: Any, tmp_path: Path
+) -> None:
+    """Every address that any Python process of the run looks up or connects to is this machine."""
+    log = tmp_path / "addresses.txt"
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "def hook(event, args):\n"
+        "    if event in ('socket.connect', 'socket.getaddrinfo', 'socket.sendto'):\n"
+        "        place = args[1] if event != 'socket.getaddrinfo' else args[0]\n"
+        f"        open({str(log)!r}, 'a').write(f'{{place!r}}\\n')\n"
+        "sys.addaudithook(hook)\n"
+    )
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    with PracticeServer(corpus) as booru:
+        done = command.run(
+            *smoke_arguments(booru.url, tmp_path / "workspace", "--limit", "40"),
+            PYTHONPATH=path,
+        )
+    assert done.returncode == 0, done.stderr
+    asked = set(log.read_text().splitlines())
+    local = re.compile(r"127\.0\.0\.1|localhost|'::1'|None|^'/|^b'/|''")
+    assert asked
+    assert [place for place in asked if not local.search(place)] == []
+
+
+REFUSED = [
+    (["--tags", "no_such_tag_anywhere"], "no_such_tag_anywhere"),
+    (["--backbone-weights", "missing.pth"], "missing.pth"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), REFUSED, ids=lambda value: str(value)[:30])
+def test_what_only_the_run_can_notice_is_said_in_one_sentence(
+    arguments: list[str],
+    message: str,
+    booru: PracticeServer,
+    command: Any,
+    smoke_arguments: Any,
+    tmp_path: Path,
+) -> None:
+    done = command.run(*smoke_arguments(booru.url, tmp_path, *arguments))
+    assert done.returncode in (1, 2)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ganime: ")
+    assert message in last
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_folder_is_named(command: Any, tmp_path: Path) -> None:
+    done = command.run("run", "--path", str(tmp_path / "nowhere"), "-w", str(tmp_path / "w"))
+    assert done.returncode in (1, 2)
+    assert "nowhere" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unreachable_site_is_named(command: Any, smoke_arguments: Any, tmp_path: Path) -> None:
+    done = command.run(*smoke_arguments("http://127.0.0.1:9", tmp_path))
+    assert done.returncode == 1
+    assert "127.0.0.1:9" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def _attributes(page: str, name: str) -> str:
+    return " ".join(re.findall(rf'{name}="([^"]*)"', page))
+
+
+def _fetched_twice(booru: PracticeServer) -> list[str]:
+    images = [path for path in booru.log if "/images/" in path]
+    return [path for path in set(images) if images.count(path) > 1]
+
+
+def _models(workspace: Path) -> dict[str, bytes]:
+    """Final snapshots and settings: bit for bit what a training came to."""
+    return {
+        str(path.relative_to(workspace)): path.read_bytes()
+        for path in sorted(workspace.glob("models/*/snapshots/*.safetensors"))
+    }
+
+
+def _all_hidden(workspace: Path) -> bool:
+    return all(path.name.startswith(".") for path in workspace.rglob("*.partial"))
