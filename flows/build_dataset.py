@@ -20,6 +20,7 @@ from ganime.stages.pad import PadConfig
 from ganime.store.labels import LabelLog
 from ganime.store.lineage import crawled_images
 from ganime.store.workspace import Workspace
+from tasks.artifacts import publish_decisions, publish_funnel
 from tasks.classify import classify_task
 from tasks.crawl import fetch_task, list_posts_task
 from tasks.curate import curate_task
@@ -45,7 +46,10 @@ class BuiltDataset:
 
 
 # Two shards at once: one waits for the network or the disk while the other computes.
-@flow(name="build-dataset", task_runner=ThreadPoolTaskRunner(max_workers=2))
+_SHARDS: Any = ThreadPoolTaskRunner(max_workers=2)
+
+
+@flow(name="build-dataset", flow_run_name="build-{curate.name}", task_runner=_SHARDS)
 def build_dataset(
     workspace: str,
     crawl: CrawlConfig,
@@ -79,9 +83,13 @@ def build_dataset(
     _shards(pad_task, store, pad, pad_stage.plan(store, ids, pad), run_id)
 
     pad_scope = pad_stage.scope(pad)
-    labels = LabelLog(store).current()
+    log = LabelLog(store)
+    log.freeze(run_id)
+    labels = log.current()
     classifiers = classify_task(store, classify, images, labels, pad_scope, run_id)
-    dataset = curate_task(store, curate, images, classifiers, labels, pad_scope, run_id)
+    dataset = curate_task(store, curate, images, classifiers, labels, pad_scope, crawl_ids, run_id)
+    publish_funnel(store, crawl_ids, dataset)
+    publish_decisions(store, dataset, pad_scope)
     return BuiltDataset(dataset, crawl_ids, pad_scope, classifiers)
 
 

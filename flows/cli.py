@@ -19,6 +19,7 @@ from ganime.store.workspace import Workspace
 WHERE = Group("Where", sort_key=1)
 WHAT = Group("What", sort_key=2)
 HOW = Group("How", sort_key=3)
+DEMO_TAGS = "full_body standing"
 DEMO_PORT = 8351  # a fixed port: the site's address is part of what was crawled
 
 app = App(
@@ -112,9 +113,7 @@ def run(
     *,
     workspace: WorkspaceOption = "workspace",
     preset: Annotated[str, option(HOW, "default, demo or smoke.")] = "default",
-    dry_run: Annotated[
-        bool, option(HOW, "Print all settings as TOML-ready JSON and stop.")
-    ] = False,
+    dry_run: Annotated[bool, option(HOW, "Print all settings as JSON and stop.")] = False,
     debug: DebugOption = False,
 ) -> None:
     """Run the pipeline: crawl, dedupe, pad, classify, curate, train, evaluate, report.
@@ -151,7 +150,7 @@ def demo(
     folder = Workspace(workspace).local_path("practice")
     corpus = Corpus.build(PracticeConfig.parse({"posts": posts, "seed": seed}), folder)
     with PracticeServer(corpus, port=port) as server:
-        options = replace(options, url=server.url)
+        options = replace(options, url=server.url, tags=options.tags or DEMO_TAGS)
         _run(options, preset, workspace, dry_run=False, debug=debug)
 
 
@@ -172,7 +171,7 @@ def practice(
     _prepare(debug=debug)
     corpus = Corpus.build(PracticeConfig.parse({"posts": posts, "seed": seed}), folder)
     print(f"the practice booru listens on http://{host}:{port}; try")
-    print(f'  ganime run --preset demo --url http://{host}:{port} --tags "full_body standing"')
+    print(f'  ganime run --preset demo --url http://{host}:{port} --tags "{DEMO_TAGS}"')
     serve(corpus, host, port)
 
 
@@ -293,7 +292,37 @@ def _run(options: RunOptions, preset: str, workspace: str, *, dry_run: bool, deb
     print(f"report: {store.describe(report)}")
 
 
+def _print_funnel(store: Workspace) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ganime.report.funnel import read_funnel
+    from ganime.store.lineage import crawls, crawls_of, latest
+
+    newest = latest(store)
+    if not newest and not crawls(store):
+        raise ConfigError(
+            f"{store.describe()} holds nothing yet: start with `ganime run` or `ganime demo`, or "
+            "name another folder with --workspace"
+        )
+    for name, version in newest or [("", "")]:
+        crawl_ids = crawls_of(store, name, version) if name else crawls(store)
+        table = Table(title=f"{name}/{version}" if name else "no dataset yet", title_justify="left")
+        for heading in ("stage", "step", "in", "kept", "dropped", "why"):
+            number = heading in ("in", "kept", "dropped")
+            table.add_column(heading, justify="right" if number else "left")
+        for step in read_funnel(store, crawl_ids, name, version).steps:
+            why = ", ".join(f"{reason} {count}" for reason, count in step.dropped.items())
+            numbers = (step.num_in, step.num_kept, step.num_dropped)
+            table.add_row(step.stage, step.rule, *map(str, numbers), why)
+        Console().print(table)
+
+
 def _put(nested: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     for key in path[:-1]:
         nested = nested.setdefault(key, {})
     nested[path[-1]] = value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,10 @@
 """The main job: build-dataset → train-gan → evaluate → report."""
 
+import platform
+import shlex
+import sys
 from datetime import UTC, datetime
+from importlib.metadata import version
 
 from prefect import flow
 from prefect.runtime import flow_run
@@ -8,7 +12,7 @@ from prefect.runtime import flow_run
 from flows.build_dataset import build_dataset
 from flows.evaluate_model import evaluate_model
 from flows.train_gan import train_gan
-from flows.write_report import write_report
+from ganime.report import ReportInputs
 from ganime.stages.classify import ClassifyConfig
 from ganime.stages.crawl import CrawlConfig
 from ganime.stages.curate import CurateConfig
@@ -16,6 +20,10 @@ from ganime.stages.dedupe import DedupeConfig
 from ganime.stages.evaluate import EvaluateConfig
 from ganime.stages.pad import PadConfig
 from ganime.stages.train import TrainConfig
+from ganime.store.workspace import Workspace
+from tasks.report import report_task
+
+STAGES = ("crawl", "dedupe", "pad", "classify", "curate", "train", "evaluate")
 
 
 @flow(name="run", flow_run_name="run-{curate.name}")
@@ -44,3 +52,35 @@ def run(
     Returns:
         Key of the report in the workspace.
     """
+    started_at = datetime.now(UTC)
+    built = build_dataset(workspace, crawl, dedupe, pad, classify, curate)
+    model_id = train_gan(workspace, built.dataset, train)
+    evaluate_model(workspace, model_id, built.dataset, evaluate, classify.backbone)
+    stages = (crawl, dedupe, pad, classify, curate, train, evaluate)
+    inputs = ReportInputs(
+        run_id=str(flow_run.root_flow_run_id),
+        run_url=_run_url(),
+        started_at=started_at,
+        finished_at=datetime.now(UTC),
+        crawl_ids=built.crawl_ids,
+        pad_scope=built.pad_scope,
+        dataset_name=built.dataset.name,
+        dataset_version=built.dataset.version,
+        classifiers={question: found for question, (found, _) in built.classifiers.items()},
+        model_id=model_id,
+        settings=dict(zip(STAGES, (item.model_dump(mode="json") for item in stages), strict=True)),
+        command=shlex.join(["ganime", *sys.argv[1:]]) if sys.argv[0].endswith("ganime") else "",
+        versions=_versions(),
+    )
+    return report_task(Workspace(workspace), inputs)
+
+
+def _run_url() -> str:
+    """The run's page; the embedded server has none, since it ends with the run."""
+    url = str(flow_run.ui_url or "")
+    return url if url.startswith("http") else ""
+
+
+def _versions() -> dict[str, str]:
+    packages = ("ganime", "torch", "torchvision", "prefect", "pyarrow", "numpy", "pillow")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}

@@ -9,7 +9,7 @@ from ganime.store.workspace import Workspace
 from tasks.train import train_task
 
 
-@flow(name="train-gan")
+@flow(name="train-gan", flow_run_name="train-{train.recipe.component}-{train.resolution}px")
 def train_gan(workspace: str, dataset: DatasetRef, train: TrainConfig) -> str:
     """Train until done; a run that was interrupted goes on from its last checkpoint.
 

@@ -130,8 +130,8 @@ def _by_rule(rule: str, verdicts: Verdicts) -> Judged:
     for i in np.flatnonzero(verdicts.abstain):
         verdict[i], reason[i] = "abstain", verdicts.abstain_reason
     evidence: list[str | None] = [None] * num
-    for i, found in verdicts.evidence.items():
-        evidence[i] = json.dumps(found, sort_keys=True)
+    for place, found in verdicts.evidence.items():
+        evidence[place] = json.dumps(found, sort_keys=True)
     return Judged(
         rule=rule,
         verdict=verdict,

@@ -49,14 +49,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     # The practice booru from drawing to report in under 8 minutes, features trained on the spot.
     "demo": {
-        "crawl": {"tags": "full_body standing", "limit": 2000},
+        "crawl": {"limit": 2000},
         "pad": {"size": 128},
         "classify": {"backbone": {"weights": "tags", "size": 64}},
         "train": {"nimg": 40_000},
     },
     # Everything once, as small as it goes: for tests.
     "smoke": {
-        "crawl": {"tags": "full_body standing", "limit": 120},
+        "crawl": {"limit": 120},
         "pad": {"size": 64},
         "classify": {"backbone": {"weights": "none", "size": 64}},
         "curate": {"resolution": 32},

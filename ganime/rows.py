@@ -227,7 +227,10 @@ class EvaluationRow(Row):
     """One metric of one snapshot, with all that decides whether two may be compared."""
 
     FOLDER: ClassVar[str] = "evaluations"
-    KEY: ClassVar[tuple[str, ...]] = ("model_id", "nimg", "metric", "extractor", "reference")
+    KEY: ClassVar[tuple[str, ...]] = (
+        *("model_id", "nimg", "metric", "extractor", "weights", "resize"),
+        *("num_real", "num_fake", "reference", "seed"),
+    )
 
     model_id: str = column("the model")
     nimg: int = column("real images shown when the snapshot was taken")

@@ -20,6 +20,7 @@ def curate_task(
     classifiers: Mapping[str, tuple[str, float]],
     labels: Sequence[LabelRow],
     pad_scope: str,
+    crawl_ids: Sequence[str],
     run_id: str,
 ) -> DatasetRef:
     """See `ganime.stages.curate.run`."""
@@ -30,5 +31,6 @@ def curate_task(
         classifiers=classifiers,
         labels=labels,
         pad_scope=pad_scope,
+        crawl_ids=crawl_ids,
         run_id=run_id,
     )

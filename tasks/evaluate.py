@@ -2,14 +2,14 @@
 
 from prefect import task
 
+from ganime.backbones import BackboneConfig
 from ganime.stages import evaluate
 from ganime.stages.curate import DatasetRef
 from ganime.stages.evaluate import EvaluateConfig
-from ganime.backbones import BackboneConfig
-from ganime.store.pixels import Dataset
+from ganime.store.pixels import Dataset, Pixels
 from ganime.store.workspace import Workspace
 from ganime.training.snapshot import load_generator, snapshots
-from tasks.artifacts import publish_metrics
+from tasks.artifacts import publish_metrics, publish_samples
 from tasks.policies import STAGE
 
 
@@ -21,7 +21,23 @@ def evaluate_task(
     model_id: str,
     dataset: DatasetRef,
     run_id: str,
-) -> str:
-    """See `ganime.stages.evaluate.run`."""
-    data = Dataset(workspace, dataset.name, dataset.version)
-    return ""
+) -> float:
+    """See `ganime.stages.evaluate.run`; returns the last snapshot's metric."""
+
+    def sample(nimg: int, num: int, seed: int) -> Pixels:
+        return load_generator(workspace, model_id, nimg).sample(num, seed)
+
+    rows = evaluate.run(
+        workspace,
+        config,
+        model_id=model_id,
+        reals=Dataset(workspace, dataset.name, dataset.version).split("train"),
+        reference=str(dataset),
+        extractor=evaluate.choose_extractor(workspace, config, backbone),
+        sample=sample,
+        snapshots=snapshots(workspace, model_id),
+        run_id=run_id,
+    )
+    publish_metrics(workspace, model_id)
+    publish_samples(workspace, model_id)
+    return max(rows, key=lambda row: row.nimg).value

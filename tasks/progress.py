@@ -5,6 +5,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
+from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from rich.console import Console
@@ -24,7 +26,7 @@ class TrainingProgress:
     def __init__(self, bar: Bar | None) -> None:
         self._bar = bar
         self._task = bar.add_task("train", total=None, speed=0.0, loss="") if bar else None
-        self._artifact = create_progress_artifact(0.0, key="train", description="Training")
+        self._artifact = cast(UUID, create_progress_artifact(0.0, key="train"))
         self._artifact_at = self._line_at = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:

@@ -26,8 +26,8 @@ from ganime.filters.decodable import Decodable
 from ganime.filters.duplicate import DuplicateOf
 from ganime.filters.min_side import MinSide
 from ganime.filters.tags import Tags
-from ganime.rows import DecisionRow, ImageRow, LabelRow, MemberRow, NeighbourRow, ScoreRow
-from ganime.store.lineage import CrawledImage
+from ganime.rows import DecisionRow, ImageRow, LabelRow, MemberRow, NeighbourRow, PostRow, ScoreRow
+from ganime.store.lineage import CrawledImage, point_to_latest
 from ganime.store.manifest import Provenance, Table
 from ganime.store.pixels import PaddedPixels, Pixels
 from ganime.store.workspace import Workspace
@@ -84,6 +84,7 @@ def run(
     classifiers: Mapping[str, tuple[str, float]],
     labels: Sequence[LabelRow],
     pad_scope: str,
+    crawl_ids: Sequence[str],
     run_id: str,
 ) -> DatasetRef:
     """Decide on every image and pack those that stay.
@@ -95,6 +96,7 @@ def run(
         classifiers: By question, the classifier's id and its own threshold.
         labels: People's current answers.
         pad_scope: Which padded pixels to pack.
+        crawl_ids: The crawls that brought them.
         run_id: Of this run.
 
     Returns:
@@ -110,16 +112,18 @@ def run(
     reference = DatasetRef(config.name, _version(config, kept, judged, pad_scope), len(kept))
     folder = f"datasets/{reference}"
     if workspace.exists(f"{folder}/card.md"):
+        point_to_latest(workspace, config.name, reference.version)
         return reference
     provenance = Provenance(
         stage="curate",
         revision=REVISION,
         config=config,
         run_id=run_id,
-        parents={question: classifier for question, (classifier, _) in classifiers.items()},
+        parents=_parents(workspace, crawl_ids, pad_scope, classifiers),
     )
     decisions = to_table(facts.image_ids, judged)
     Table(workspace, DecisionRow, root=folder).write("decisions", decisions, provenance)
+    point_to_latest(workspace, config.name, reference.version)
     if not kept:
         raise ConfigError(
             f"curate: no image is left, {summary(judged)}: loosen the rule that dropped most "
@@ -166,6 +170,17 @@ def gather(
 def split_of(image_id: str, holdout: float) -> str:
     """`holdout` or `train`, by hash of the id: an image never changes sides as a set grows."""
     return "holdout" if int(image_id[:8], 16) < holdout * 2**32 else "train"
+
+
+def _parents(
+    workspace: Workspace,
+    crawl_ids: Sequence[str],
+    pad_scope: str,
+    classifiers: Mapping[str, tuple[str, float]],
+) -> dict[str, str]:
+    posts = {f"posts/{scope}": Table(workspace, PostRow, scope).digest() for scope in crawl_ids}
+    scores = {f"scores/{question}": classifier for question, (classifier, _) in classifiers.items()}
+    return {**posts, **scores, "padded": pad_scope}
 
 
 def _members(images: Sequence[CrawledImage], judged: Sequence[Judged]) -> list[CrawledImage]:
@@ -250,8 +265,7 @@ def _shrink(image: Pixels, side: int) -> Pixels:
         )
     if image.shape[0] == side:
         return image
-    shrunk: Pixels = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
-    return shrunk
+    return cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
 def _card(reference: DatasetRef, kept: Sequence[CrawledImage], judged: Sequence[Judged]) -> str:

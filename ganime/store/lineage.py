@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganime.rows import PostRow
-from ganime.store.manifest import Table
+from ganime.store.manifest import Table, read_footer
 from ganime.store.workspace import Workspace
 
 
@@ -60,6 +60,28 @@ def datasets(workspace: Workspace) -> list[tuple[str, str]]:
     """Name and version of all datasets with decisions, sorted."""
     keys = workspace.list("datasets", "/decisions/decisions.parquet")
     return sorted({(key.split("/")[1], key.split("/")[2]) for key in keys})
+
+
+def point_to_latest(workspace: Workspace, name: str, version: str) -> None:
+    """Remember which version of a dataset was made last."""
+    workspace.write_text(f"datasets/{name}/latest", version)
+
+
+def latest(workspace: Workspace) -> list[tuple[str, str]]:
+    """Name and last version of every dataset, sorted by name."""
+    names = sorted({name for name, _ in datasets(workspace)})
+    pointers = {name: f"datasets/{name}/latest" for name in names}
+    return [
+        (name, workspace.read_bytes(key).decode())
+        for name, key in pointers.items()
+        if workspace.exists(key)
+    ]
+
+
+def crawls_of(workspace: Workspace, name: str, version: str) -> list[str]:
+    """Ids of the crawls that a dataset version was made from."""
+    footer = read_footer(workspace, f"datasets/{name}/{version}/decisions/decisions.parquet")
+    return [key.split("/")[1] for key in footer["parents"] if key.startswith("posts/")]
 
 
 def models(workspace: Workspace) -> dict[str, dict[str, Any]]:

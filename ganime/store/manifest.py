@@ -24,6 +24,7 @@ from ganime.store.workspace import Workspace
 
 RowT = TypeVar("RowT", bound=Row)
 _FOOTER = b"ganime"
+_SCHEMAS: dict[type[Row], pa.Schema] = {}
 _ARROW = {
     str: pa.string(),
     int: pa.int64(),
@@ -64,6 +65,12 @@ class Manifest:
 
 def schema_of(row: type[Row]) -> pa.Schema:
     """Arrow schema of a row class: types, nullability, documentation."""
+    if row not in _SCHEMAS:  # asked for with every part, and slow to derive
+        _SCHEMAS[row] = _derive_schema(row)
+    return _SCHEMAS[row]
+
+
+def _derive_schema(row: type[Row]) -> pa.Schema:
     hints = typing.get_type_hints(row)
     fields = []
     for item in dataclasses.fields(row):  # type: ignore[arg-type]
@@ -233,8 +240,8 @@ def read_part(
             table = parquet.read(columns=present)
     except (pa.ArrowException, OSError) as error:
         raise ManifestError(
-            f"{workspace.describe(key)} is damaged ({error}): delete it and run the same command "
-            "again; what it held is made anew"
+            f"{workspace.describe(key)} is damaged ({_line(error)}): delete it and run the same "
+            "command again; what it held is made anew"
         ) from error
     return _upgrade(table, row, wanted, workspace.describe(key))
 
@@ -249,7 +256,7 @@ def read_footer(workspace: Workspace, key: str) -> dict[str, Any]:
         with workspace.open(key) as file:
             return _footer(pq.read_schema(file), workspace.describe(key))
     except (pa.ArrowException, OSError) as error:
-        raise ManifestError(f"{workspace.describe(key)} is damaged: {error}") from error
+        raise ManifestError(f"{workspace.describe(key)} is damaged: {_line(error)}") from error
 
 
 def _arrow_type(hint: Any) -> tuple[pa.DataType, bool]:
@@ -259,6 +266,10 @@ def _arrow_type(hint: Any) -> tuple[pa.DataType, bool]:
     if typing.get_origin(hint) is list:
         return pa.list_(_arrow_type(typing.get_args(hint)[0])[0]), False
     return _ARROW[hint], False
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _footer(schema: pa.Schema, where: str) -> dict[str, Any]:

@@ -86,7 +86,8 @@ def rows_of() -> object:
 
 def smoke(url: str, workspace: Path, *more: str) -> Sequence[str]:
     """Arguments of the smallest whole run."""
-    return ["run", "--preset", "smoke", "--url", url, "--workspace", str(workspace), *more]
+    where = ["--url", url, "--tags", "full_body standing", "--workspace", str(workspace)]
+    return ["run", "--preset", "smoke", *where, *more]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""Yes/no questions about images, answered by small heads on a backbone's features."""

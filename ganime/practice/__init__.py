@@ -1,0 +1,1 @@
+"""The practice booru: draws its own corpus from a seed and serves it by a real site's protocol."""

@@ -1,0 +1,160 @@
+"""Whether two thumbnails show the same drawing: the check behind every near-duplicate edge.
+
+Hashes only propose pairs. On white ground two different characters in one pose have nearly equal
+hashes, and a recoloured one has an equal hash, so every pair is verified in colour on 32x32 px:
+aligned first (a crop or a caption moves the content by a pixel or two), freed of a global tint,
+then compared as a whole and region by region.
+"""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+_SIDE = 32
+_STEPS = 4  # of alignment; further ones change nothing
+_MAX_SHIFT = 3.0  # [px] of 32 at the edge: about a tenth of the picture
+_MARGIN = 2  # [px] left out: an alignment has nothing to compare with there
+_REGION = 5  # side of a region [px]: a head of a standing figure
+_REGION_TOLERANCE = 150.0  # mean colour difference of a region that makes a similarity of 0
+_GAINS = (0.85, 1.18)  # a tint beyond these is another picture
+
+
+def similarity(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> Floats:
+    """How surely pairs of thumbnails show the same drawing.
+
+    The smaller of two measures: the normalised cross-correlation of all colours, and one minus the
+    largest mean colour difference of any 5x5 px region, as a share of 150 levels of 255. The first
+    sees structure, the second a part that was redrawn or recoloured.
+
+    Args:
+        one: uint8 sRGB [N, 32, 32, 3].
+        other: uint8 sRGB [N, 32, 32, 3], already mirrored where that is the question.
+
+    Returns:
+        float32 [N], 0-1.
+    """
+    target, moving = one.astype(np.float32), other.astype(np.float32)
+    moving = align(target, moving)
+    inner = (slice(None), slice(_MARGIN, -_MARGIN), slice(_MARGIN, -_MARGIN))
+    target, moving = target[inner], moving[inner]
+    moving = _same_tint(target, moving)
+    regional = 1 - _largest_regional_difference(target, moving) / _REGION_TOLERANCE
+    both: Floats = np.minimum(correlation(target, moving), regional)
+    return both.clip(0, 1)
+
+
+def correlation(one: Floats, other: Floats) -> Floats:
+    """Normalised cross-correlation over pixels and channels, each channel around its own mean.
+
+    Args:
+        one: [N, H, W, 3].
+        other: [N, H, W, 3].
+
+    Returns:
+        float32 [N], -1 to 1; two flat pictures have 1, a flat and another 0.
+    """
+    one = (one - one.mean(axis=(1, 2), keepdims=True)).reshape(len(one), -1)
+    other = (other - other.mean(axis=(1, 2), keepdims=True)).reshape(len(other), -1)
+    energy = np.stack([(one * one).mean(axis=1), (other * other).mean(axis=1)])
+    product = (one * other).mean(axis=1)
+    flat = energy < 1.0  # level²: nothing but rounding
+    both_flat = flat.all(axis=0)
+    ratio = product / np.sqrt(np.maximum(energy[0] * energy[1], 1.0))
+    result: Floats = np.where(both_flat, 1.0, np.where(flat.any(axis=0), 0.0, ratio))
+    return result.astype(np.float32)
+
+
+def align(target: Floats, moving: Floats) -> Floats:
+    """Shift and stretch pictures onto others, each axis by itself, by a tenth at most.
+
+    Gauss-Newton on the squared difference (Lucas, Kanade: An Iterative Image Registration Technique
+    with an Application to Stereo Vision, 1981), all pairs at once.
+
+    Args:
+        target: [N, 32, 32, 3].
+        moving: [N, 32, 32, 3].
+
+    Returns:
+        float32 [N, 32, 32, 3], `moving` as it lies best on `target`.
+    """
+    place = np.arange(_SIDE, dtype=np.float32) - (_SIDE - 1) / 2
+    unit = place / place[-1]
+    smooth_target, smooth_moving = _smooth(target), _smooth(moving)
+    offset = np.zeros((len(target), 4), np.float32)  # shift x, stretch x, shift y, stretch y [px]
+    for _ in range(_STEPS):
+        moved = _sample(smooth_moving, offset)
+        down, across = np.gradient(moved, axis=(1, 2))
+        slopes = np.stack(
+            [across, across * unit[None, None, :, None], down, down * unit[None, :, None, None]], 1
+        )
+        slopes = slopes.reshape(len(target), 4, -1)
+        rest = (smooth_target - moved).reshape(len(target), -1, 1)
+        normal = slopes @ slopes.transpose(0, 2, 1)
+        # The ridge keeps directions without any structure where they are.
+        normal += np.eye(4, dtype=np.float32) * (
+            1e-3 * normal.trace(axis1=1, axis2=2)[:, None, None] + 1
+        )
+        offset = offset + np.linalg.solve(normal, slopes @ rest)[..., 0]
+        offset = offset.clip(-_MAX_SHIFT, _MAX_SHIFT)
+    moved = _sample(moving, offset)
+    better = _distance(target, moved) < _distance(target, moving)
+    return np.where(better[:, None, None, None], moved, moving)
+
+
+def _sample(pictures: Floats, offset: Floats) -> Floats:
+    """Pictures at shifted and stretched places, linear between pixels, clamped at the edges."""
+    place = np.arange(_SIDE, dtype=np.float32)
+    unit = (place - (_SIDE - 1) / 2) / ((_SIDE - 1) / 2)
+    columns = (place + offset[:, :1] + offset[:, 1:2] * unit).clip(0, _SIDE - 1)
+    rows = (place + offset[:, 2:3] + offset[:, 3:] * unit).clip(0, _SIDE - 1)
+    each = np.arange(len(pictures))[:, None]
+    low = np.minimum(rows.astype(np.intp), _SIDE - 2)
+    part = (rows - low)[..., None, None]
+    pictures = pictures[each, low] * (1 - part) + pictures[each, low + 1] * part
+    low = np.minimum(columns.astype(np.intp), _SIDE - 2)
+    part = (columns - low)[..., None, None]
+    turned = pictures.transpose(0, 2, 1, 3)
+    turned = turned[each, low] * (1 - part) + turned[each, low + 1] * part
+    sampled: Floats = turned.transpose(0, 2, 1, 3)
+    return sampled
+
+
+def _same_tint(target: Floats, moving: Floats) -> Floats:
+    """`moving` with each channel scaled and shifted to fit the target's best."""
+    axes = (1, 2)
+    mean_target = target.mean(axis=axes, keepdims=True)
+    mean_moving = moving.mean(axis=axes, keepdims=True)
+    centred = moving - mean_moving
+    energy = np.maximum((centred * centred).mean(axis=axes, keepdims=True), 1.0)
+    gain = ((target - mean_target) * centred).mean(axis=axes, keepdims=True) / energy
+    tinted: Floats = centred * gain.clip(*_GAINS) + mean_target
+    return tinted
+
+
+def _largest_regional_difference(one: Floats, other: Floats) -> Floats:
+    """Largest length of the mean RGB difference of any region [N]."""
+    difference = one - other
+    sums = np.pad(difference, ((0, 0), (1, 0), (1, 0), (0, 0))).cumsum(1).cumsum(2)
+    k = _REGION
+    means = (sums[:, k:, k:] - sums[:, :-k, k:] - sums[:, k:, :-k] + sums[:, :-k, :-k]) / k**2
+    length: Floats = np.sqrt((means * means).sum(axis=3)).max(axis=(1, 2))
+    return length
+
+
+def _distance(one: Floats, other: Floats) -> Floats:
+    distance: Floats = np.abs(one - other).mean(axis=(1, 2, 3))
+    return distance
+
+
+def _smooth(pictures: Floats) -> Floats:
+    """Blurred a little, so that a step of a pixel or two is seen from where it starts."""
+    turned = np.ascontiguousarray(pictures.transpose(1, 2, 0, 3)).reshape(_SIDE, _SIDE, -1)
+    # cv2 takes at most 512 channels at once through this filter.
+    parts = [
+        np.asarray(cv2.GaussianBlur(turned[..., i : i + 384], (0, 0), 1.0), np.float32)
+        for i in range(0, turned.shape[2], 384)
+    ]
+    smooth = np.concatenate([part.reshape(_SIDE, _SIDE, -1, 3) for part in parts], axis=2)
+    return smooth.transpose(2, 0, 1, 3)

@@ -1,0 +1,211 @@
+"""Where images come from: one file per site, each a table of facts and a parser.
+
+A source turns tags into posts, page by page, and a post into bytes. It keeps no state: the crawl
+stage commits each page and hands the cursor back, so any listing goes on where it was cut off.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar
+
+from ganime.registry import Component, Registry
+
+if TYPE_CHECKING:
+    from ganime.sources.client import Client
+
+RATINGS = ("general", "sensitive", "questionable", "explicit", "unknown")
+_RATING_WORDS = {
+    "g": "general",
+    "general": "general",
+    "safe": "general",
+    "s": "sensitive",
+    "sensitive": "sensitive",
+    "q": "questionable",
+    "questionable": "questionable",
+    "e": "explicit",
+    "explicit": "explicit",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How much one host is asked for at most, by the whole process.
+
+    Attributes:
+        rate_per_s: Requests per second, evenly spaced.
+        in_flight: Requests at the same time.
+    """
+
+    rate_per_s: float
+    in_flight: int
+
+    def __post_init__(self) -> None:
+        if not (0 < self.rate_per_s <= 100 and self.in_flight >= 1):
+            raise ValueError(f"{self} is no budget: wanted 0 < rate_per_s <= 100, in_flight >= 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteFacts:
+    """What must be known of a site to use it well.
+
+    Attributes:
+        hosts: Hosts of its lists and files, their subdomains included; redirects and file URLs
+            that lead elsewhere are refused.
+        page_limit: Posts that one list call may ask for.
+        list_budget: For list calls, per host.
+        file_budget: For files, per host.
+        file_headers: Sent with every file request, for example a Referer.
+    """
+
+    hosts: tuple[str, ...]
+    page_limit: int
+    list_budget: Budget
+    file_budget: Budget
+    file_headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """What a site says of one post; the columns of `ganime.rows.ListingRow` that are its own."""
+
+    post_id: str
+    post_url: str
+    file_url: str | None
+    tags: list[str] = field(default_factory=list)
+    artist_tags: list[str] = field(default_factory=list)
+    copyright_tags: list[str] = field(default_factory=list)
+    character_tags: list[str] = field(default_factory=list)
+    rating: str = "unknown"
+    score: int | None = None
+    width: int | None = None
+    height: int | None = None
+    site_md5: str | None = None
+    posted_at: datetime | None = None
+    parent_id: str | None = None
+    source_link: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing.
+
+    Attributes:
+        posts: Newest first.
+        cursor: Where the listing goes on, in the source's own terms; None if this was the last.
+            No posts and the cursor of the page before: there is more, but not to be had now.
+    """
+
+    posts: list[Post]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """What came of a request.
+
+    Attributes:
+        content: The body as received; empty if there is a problem.
+        status: HTTP status of the last answer; None where no HTTP is spoken.
+        problem: Why the body cannot be used, a short code (`too_large`, `truncated`, `gone`).
+    """
+
+    content: bytes
+    status: int | None = None
+    problem: str | None = None
+
+
+class Source(Component):
+    """Base of all sources.
+
+    Attributes:
+        FACTS: The site's table of facts.
+        IS_LOCAL: Whether its files lie on this machine, so that fetching costs no request.
+    """
+
+    FACTS: ClassVar[SiteFacts]
+    IS_LOCAL: ClassVar[bool] = False
+
+    @property
+    def root(self) -> str:
+        """Address of the site, without a slash at its end; its host is trusted."""
+        raise NotImplementedError
+
+    def check(self, tags: str) -> None:
+        """Refuse a query that this source cannot answer, before anything is asked.
+
+        Raises:
+            ConfigError: says which tag is wrong and why.
+        """
+
+    async def older(self, client: "Client", tags: str, cursor: str | None, limit: int) -> Page:
+        """One page of posts, newest first.
+
+        Args:
+            client: The site's client.
+            tags: Separated by spaces.
+            cursor: Where the page before ended; None for the newest page.
+            limit: Posts wanted at most, at least 1.
+
+        Raises:
+            SourceUnavailable: the site does not answer, or answers with errors.
+            SourceRefused: it understood and says no.
+        """
+        raise NotImplementedError
+
+    async def newer(
+        self, client: "Client", tags: str, listed: Collection[str], cursor: str | None, limit: int
+    ) -> list[Post]:
+        """Posts that were added since, oldest first; empty if there are none.
+
+        Args:
+            client: The site's client.
+            tags: Separated by spaces.
+            listed: Ids of the posts listed so far, at least one.
+            cursor: Where `older` has got to; None if it reached the end.
+            limit: Posts wanted at most, at least 1.
+
+        Raises:
+            SourceUnavailable: as `older`.
+            SourceRefused: as `older`.
+        """
+        raise NotImplementedError
+
+    async def again(self, client: "Client", post: Post) -> Post:
+        """What the site says of the post now; the same post where that cannot be asked."""
+        return post
+
+    async def fetch(self, client: "Client", post: Post, max_bytes: int) -> Received:
+        """The original of a post that has a `file_url`.
+
+        Args:
+            client: The site's client.
+            post: As listed.
+            max_bytes: A longer body is not read to its end: problem `too_large`.
+
+        Raises:
+            SourceUnavailable: no answer in spite of retries.
+            AddressRefused: the URL leads to a place that is not the site's.
+        """
+        if post.file_url is None:
+            return Received(content=b"", problem="ghost")
+        return await client.get(
+            post.file_url, purpose="file", headers=self.FACTS.file_headers, max_bytes=max_bytes
+        )
+
+
+def rating_of(word: object, site: Mapping[str, str] | None = None) -> str:
+    """Map a site's rating to ours.
+
+    Args:
+        word: As the site spells it.
+        site: The site's own meanings where they differ (`s` is "safe" here, "sensitive" there).
+
+    Returns:
+        One of `RATINGS`.
+    """
+    text = str(word).strip().lower()
+    return (site or {}).get(text) or _RATING_WORDS.get(text, "unknown")
+
+
+SOURCES: Registry[Source] = Registry(Source, "ganime.sources")

@@ -1,0 +1,1 @@
+"""One trainer for all recipes: exact resume, progress in real images shown (`nimg`)."""

@@ -1,0 +1,233 @@
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ganime.config import Config
+from ganime.decide import PERSON
+from ganime.errors import ConfigError
+from ganime.rows import DecisionRow, ImageRow, PaddedRow, PostRow, ScoreRow
+from ganime.stages import curate
+from ganime.stages.curate import CurateConfig, split_of
+from ganime.store.explain import explain
+from ganime.store.labels import Answer, LabelLog
+from ganime.store.lineage import crawled_images, crawls_of, latest
+from ganime.store.manifest import Provenance, Table
+from ganime.store.pixels import Dataset, write_shard
+from ganime.store.workspace import Workspace
+
+SETTINGS = {
+    "rules": [
+        "decodable",
+        {"name": "min_side", "pixels": 100},
+        {"name": "classified", "ask": "chibi"},
+    ],
+    "resolution": 32,
+}
+IDS = [f"{i:02x}" * 32 for i in range(6)]
+BROKEN, SMALL, CHIBI = IDS[:3]
+FROM = Provenance(stage="test", revision=1, config=Config(), run_id="run-0")
+
+
+def post(i: int, image_id: str) -> PostRow:
+    nothing: dict[str, None] = dict.fromkeys(
+        ["score", "width", "height", "site_md5", "posted_at", "parent_id", "source_link"]
+    )
+    return PostRow(
+        crawl_id="crawl",
+        source="safebooru",
+        post_id=str(i),
+        position=i,
+        post_url=f"http://localhost/{i}",
+        file_url=f"http://localhost/{i}.png",
+        query="1girl",
+        tags=["1girl", f"tag_{i}"],
+        artist_tags=[],
+        copyright_tags=[],
+        character_tags=[],
+        rating="general",
+        outcome="fetched",
+        reason=None,
+        transient=False,
+        attempt=1,
+        http_status=200,
+        num_bytes=1,
+        image_id=image_id,
+        fetched_at=None,
+        run_id="run-0",
+        **nothing,
+    )
+
+
+def image(image_id: str) -> ImageRow:
+    side = 50 if image_id == SMALL else 200
+    return ImageRow(
+        image_id=image_id,
+        problem="truncated" if image_id == BROKEN else None,
+        format="PNG",
+        mode="RGB",
+        width=side,
+        height=side,
+        frames=1,
+        num_bytes=10,
+        phash=1,
+        phash_mirrored=2,
+        trim_box=[0, 0, side, side],
+        thumbnail=bytes(3072),
+        alpha_fraction=0.0,
+        border_colour=[255, 255, 255],
+        background_fraction=1.0,
+        background_texture=0.0,
+        sharpness=1.0,
+        run_id="run-0",
+    )
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """Six images: one broken, one small, one chibi, three good; padded to 64 px."""
+    store = Workspace(str(tmp_path))
+    posts = [post(i, image_id) for i, image_id in enumerate(IDS)]
+    Table(store, PostRow, "crawl").write("part", [*posts, post(9, IDS[3])], FROM)
+    Table(store, ImageRow).write("part", [image(image_id) for image_id in IDS], FROM)
+    scores = [
+        ScoreRow(
+            image_id=image_id,
+            measurement="chibi",
+            revision="c1",
+            score=0.9 if image_id == CHIBI else 0.1,
+            run_id="run-0",
+            at=datetime.now(UTC),
+        )
+        for image_id in IDS
+    ]
+    Table(store, ScoreRow, "chibi").write("part", scores, FROM)
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 64, 64, 3), dtype=np.uint8)
+    write_shard(store, "padded/p/shard.npy", pixels)
+    padded = [
+        PaddedRow(
+            image_id=image_id,
+            shard="padded/p/shard.npy",
+            offset=i,
+            scale=1.0,
+            fill=[255, 255, 255],
+            problem=None,
+            run_id="run-0",
+        )
+        for i, image_id in enumerate(IDS)
+    ]
+    Table(store, PaddedRow, "p").write("part", padded, FROM)
+    return store
+
+
+def run(workspace: Workspace, **changes: object) -> curate.DatasetRef:
+    return curate.run(
+        workspace,
+        CurateConfig.parse({**SETTINGS, **changes}),
+        images=crawled_images(workspace, ["crawl"]),
+        classifiers={"chibi": ("c1", 0.5)},
+        labels=LabelLog(workspace).current(),
+        pad_scope="p",
+        crawl_ids=["crawl"],
+        run_id="run-1",
+    )
+
+
+def members(workspace: Workspace, reference: curate.DatasetRef) -> list[str]:
+    return [row.image_id for row in Dataset(workspace, reference.name, reference.version).members]
+
+
+def test_what_no_rule_drops_is_packed_at_the_resolution(workspace: Workspace) -> None:
+    reference = run(workspace)
+    data = Dataset(workspace, reference.name, reference.version)
+    assert members(workspace, reference) == IDS[3:]
+    assert data.images.shape == (3, 32, 32, 3)
+    padded = np.load(Path(workspace.url) / "padded/p/shard.npy")
+    by_hand = padded[3].reshape(32, 2, 32, 2, 3).mean((1, 3))
+    assert np.abs(data.images[0] - by_hand).max() <= 0.5
+
+
+def test_tags_and_posts_of_one_image_are_joined(workspace: Workspace) -> None:
+    reference = run(workspace)
+    row = Dataset(workspace, reference.name, reference.version).members[0]
+    assert row.tags == ["1girl", "tag_3", "tag_9"]
+
+
+def test_the_same_facts_give_the_same_version(workspace: Workspace) -> None:
+    assert run(workspace) == run(workspace)
+    assert latest(workspace) == [("characters", run(workspace).version)]
+    assert crawls_of(workspace, "characters", run(workspace).version) == ["crawl"]
+
+
+def test_a_new_threshold_makes_a_new_version_and_leaves_the_old(workspace: Workspace) -> None:
+    old = run(workspace)
+    rules = [{"name": "classified", "ask": "chibi", "threshold": 0.95}, "decodable"]
+    new = run(workspace, rules=rules)
+    assert new.version != old.version
+    assert CHIBI in members(workspace, new)
+    assert CHIBI not in members(workspace, old)
+    assert latest(workspace) == [("characters", new.version)]
+
+
+def test_a_label_counts_in_the_next_version(workspace: Workspace) -> None:
+    LabelLog(workspace).append(
+        [
+            Answer(image_id=CHIBI, question="keep", answer=True),
+            Answer(image_id=IDS[5], question="keep", answer=False, note="ugly"),
+        ],
+        by="ann",
+        how="by hand",
+    )
+    reference = run(workspace)
+    assert members(workspace, reference) == [CHIBI, *IDS[3:5]]
+    rows = Table(workspace, DecisionRow, root=f"datasets/{reference}").rows()
+    (row,) = [row for row in rows if row.image_id == IDS[5] and row.rule == PERSON]
+    assert json.loads(row.evidence or "")["note"] == "ugly"
+
+
+def test_the_whole_story_of_an_image_is_told(workspace: Workspace) -> None:
+    reference = run(workspace)
+    (story,) = explain(workspace, "safebooru/2")
+    assert story.image_id == CHIBI
+    told = dict(story.chapters)
+    assert "http://localhost/2" in told["crawl"][0]
+    assert told["classify"][0].startswith("chibi 0.900 by classifier c1")
+    assert told[f"curate {reference}"][-1] == "status: dropped by chibi"
+    (by_digits,) = explain(workspace, CHIBI[:8])
+    assert by_digits == story
+    (kept,) = explain(workspace, IDS[4])
+    assert dict(kept.chapters)[f"curate {reference}"][-1] == "status: kept"
+
+
+def test_an_unknown_image_is_asked_for_in_words(workspace: Workspace) -> None:
+    for reference in ("abcdef0123", "safebooru/77", "x"):
+        with pytest.raises(ConfigError, match=r"nothing in .* answers to"):
+            explain(workspace, reference)
+
+
+def test_when_nothing_is_left_the_decisions_are_kept_and_the_rule_is_named(
+    workspace: Workspace,
+) -> None:
+    with pytest.raises(ConfigError, match=r"no image is left.*min_side 5"):
+        run(workspace, rules=["decodable", {"name": "min_side", "pixels": 9999}])
+    ((name, version),) = latest(workspace)
+    rows = Table(workspace, DecisionRow, root=f"datasets/{name}/{version}").rows()
+    assert len(rows) == 3 * len(IDS)
+
+
+def test_a_resolution_beyond_the_padding_is_refused(workspace: Workspace) -> None:
+    with pytest.raises(ConfigError, match=r"padded to 64 px: set pad.size=128 or more"):
+        run(workspace, resolution=128)
+
+
+def test_an_image_never_changes_sides_as_a_set_grows() -> None:
+    ids = [f"{i * 2654435761 % 2**32:08x}" for i in range(2000)]
+    sides = [split_of(image_id, 0.1) for image_id in ids]
+    assert 150 < sides.count("holdout") < 250
+    assert all(
+        split_of(image_id, 0.2) == "holdout"
+        for image_id, side in zip(ids, sides, strict=True)
+        if side == "holdout"
+    )

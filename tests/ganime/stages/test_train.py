@@ -1,0 +1,240 @@
+import json
+import logging
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ganime.errors import ConfigError, TrainingDiverged
+from ganime.gans.dcgan import Dcgan
+from ganime.rows import MetricRow
+from ganime.stages.train import TrainConfig, model_id, run
+from ganime.store.manifest import Table
+from ganime.store.workspace import Workspace
+from ganime.training.checkpoint import checkpoint_key, checkpoints, load_checkpoint
+from ganime.training.loop import Progress
+from ganime.training.snapshot import load_generator, snapshots
+
+RECIPE = Dcgan(latent=8, width_generator=4, width_discriminator=4, widest=16)
+SETTINGS: dict[str, Any] = {
+    "resolution": 32,
+    "nimg": 48,
+    "batch": 4,
+    "snapshot_nimg": 16,
+    "checkpoint_nimg": 16,
+    "metric_nimg": 12,  # crosses the checkpoints: means must survive a resume
+    "num_threads": 1,
+}
+CONFIG = TrainConfig(recipe=RECIPE, **SETTINGS)
+VERSION = "girls/0123456789ab"
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(str(tmp_path / "workspace"))
+
+
+def stop_at(nimg: int) -> Any:
+    def stop(progress: Progress) -> None:
+        if progress.nimg >= nimg:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+def metrics(workspace: Workspace, identity: str) -> dict[tuple[int, str], float]:
+    rows = Table(workspace, MetricRow, root=f"models/{identity}").rows()
+    steady = [row for row in rows if row.name != "images_per_second"]
+    assert len({(row.nimg, row.name) for row in steady}) == len(steady)
+    return {(row.nimg, row.name): row.value for row in steady}
+
+
+def results(workspace: Workspace, identity: str) -> dict[str, bytes]:
+    """All files that two equal runs agree on, byte for byte."""
+    folders = ("snapshots", "samples", "checkpoints", "config.json")
+    keys = [
+        key
+        for name in folders
+        for key in workspace.list(f"models/{identity}", "")
+        if f"/{identity}/{name}" in key
+    ]
+    return {key: workspace.read_bytes(key) for key in keys if not key.endswith(".pt")}
+
+
+def test_a_run_leaves_all_that_it_promises(workspace: Workspace, images: np.ndarray) -> None:
+    told: list[Progress] = []
+    identity = run(workspace, CONFIG, images, VERSION, "run-1", told.append)
+    assert identity == model_id(VERSION, CONFIG)
+    assert snapshots(workspace, identity) == [16, 32, 48]
+    assert checkpoints(workspace, identity) == [32, 48]
+    described = json.loads(workspace.read_bytes(f"models/{identity}/config.json"))
+    assert described["dataset_version"] == VERSION
+    assert TrainConfig.parse(described["config"]) == CONFIG
+    assert described["parameters"]["generator"] > 0
+    rows = metrics(workspace, identity)
+    assert {nimg for nimg, _ in rows} == {12, 24, 36, 48}
+    assert {name for _, name in rows} >= {"loss_generator", "loss_discriminator", "diversity"}
+    assert [item.nimg for item in told] == list(range(4, 49, 4))
+    assert told[-1].total == 48
+    assert told[-1].losses.keys() == {"loss_generator", "loss_discriminator"}
+    assert load_generator(workspace, identity).sample(3).shape == (3, 32, 32, 3)
+    assert workspace.exists(f"models/{identity}/finished.json")
+
+
+def test_a_finished_model_is_not_trained_again(workspace: Workspace, images: np.ndarray) -> None:
+    identity = run(workspace, CONFIG, images, VERSION, "run-1")
+    told: list[Progress] = []
+    assert run(workspace, CONFIG, images, VERSION, "run-2", told.append) == identity
+    assert told == []
+
+
+@pytest.mark.parametrize("stopped_at", [[8], [20], [20, 36], [48]])
+def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(
+    workspace: Workspace, images: np.ndarray, tmp_path: Path, stopped_at: list[int]
+) -> None:
+    unbroken = Workspace(str(tmp_path / "unbroken"))
+    identity = run(unbroken, CONFIG, images, VERSION, "run-1")
+    for nimg in stopped_at:
+        with pytest.raises(KeyboardInterrupt):
+            run(workspace, CONFIG, images, VERSION, "run-1", stop_at(nimg))
+    run(workspace, CONFIG, images, VERSION, "run-2")
+    assert results(workspace, identity) == results(unbroken, identity)
+    assert metrics(workspace, identity) == metrics(unbroken, identity)
+    one, other = (load_checkpoint(place, identity, 48) for place in (workspace, unbroken))
+    for part in ("generator", "discriminator", "average"):
+        assert all(torch.equal(one[part][name], other[part][name]) for name in other[part])
+
+
+def test_a_resumed_run_starts_at_its_last_checkpoint(
+    workspace: Workspace, images: np.ndarray
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(workspace, CONFIG, images, VERSION, "run-1", stop_at(40))
+    told: list[Progress] = []
+    run(workspace, CONFIG, images, VERSION, "run-2", told.append)
+    assert told[0].nimg == 36
+
+
+def test_a_damaged_last_checkpoint_costs_one_interval(
+    workspace: Workspace, images: np.ndarray, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    unbroken = Workspace(str(tmp_path / "unbroken"))
+    identity = run(unbroken, CONFIG, images, VERSION, "run-1")
+    with pytest.raises(KeyboardInterrupt):
+        run(workspace, CONFIG, images, VERSION, "run-1", stop_at(40))
+    path = workspace.local_path(checkpoint_key(identity, 32))
+    path.write_bytes(path.read_bytes()[:-1000])
+    told: list[Progress] = []
+    with caplog.at_level(logging.WARNING):
+        run(workspace, CONFIG, images, VERSION, "run-2", told.append)
+    assert told[0].nimg == 20
+    assert "trying the checkpoint before" in caplog.text
+    assert results(workspace, identity) == results(unbroken, identity)
+    assert metrics(workspace, identity) == metrics(unbroken, identity)
+
+
+_CHILD = """
+import json, sys
+import numpy as np
+from ganime.stages.train import TrainConfig, run
+from ganime.store.workspace import Workspace
+root, images, settings, version = sys.argv[1:]
+run(Workspace(root), TrainConfig.parse(json.loads(settings)), np.load(images), version, "child")
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_taken_over_bit_for_bit(
+    workspace: Workspace, images: np.ndarray, tmp_path: Path
+) -> None:
+    config = CONFIG.model_copy(update={"nimg": 480})
+    np.save(tmp_path / "images.npy", images)
+    arguments = [workspace.url, str(tmp_path / "images.npy"), config.canonical(), VERSION]
+    child = subprocess.Popen([sys.executable, "-c", _CHILD, *arguments])
+    identity = model_id(VERSION, config)
+    try:
+        deadline = time.monotonic() + 60
+        while not checkpoints(workspace, identity) and time.monotonic() < deadline:
+            assert child.poll() is None, "the child ended before it could be killed"
+            time.sleep(0.005)
+    finally:
+        child.kill()
+        child.wait()
+    assert not workspace.exists(f"models/{identity}/finished.json")
+    told: list[Progress] = []
+    run(workspace, config, images, VERSION, "run-2", told.append)
+    assert 4 < told[0].nimg < 480
+    unbroken = Workspace(str(tmp_path / "unbroken"))
+    run(unbroken, config, images, VERSION, "run-3")
+    assert results(workspace, identity) == results(unbroken, identity)
+    assert metrics(workspace, identity) == metrics(unbroken, identity)
+
+
+def test_the_id_follows_what_changes_the_result_and_nothing_else() -> None:
+    def with_changes(**changes: Any) -> str:
+        return model_id(VERSION, CONFIG.model_copy(update=changes))
+
+    same = {"device": "cuda", "num_threads": 2, "checkpoint_nimg": 1, "keep_checkpoints": 9}
+    for name, value in same.items():
+        assert with_changes(**{name: value}) == model_id(VERSION, CONFIG)
+    other = {"seed": 1, "nimg": 64, "batch": 8, "augment": (), "recipe": Dcgan(latent=9)}
+    ids = {with_changes(**{name: value}) for name, value in other.items()}
+    ids |= {model_id(VERSION, CONFIG), model_id("another/version", CONFIG)}
+    assert len(ids) == len(other) + 2
+
+
+def test_images_of_another_size_are_refused_with_both_sizes(workspace: Workspace) -> None:
+    with pytest.raises(ConfigError, match="resolution is 32 but the dataset's images are 64x64"):
+        run(workspace, CONFIG, np.zeros((10, 64, 64, 3), np.uint8), VERSION, "run-1")
+
+
+def test_too_few_images_are_refused_with_the_number(workspace: Workspace) -> None:
+    with pytest.raises(ConfigError, match=r"has 3 images .* fewer than a batch of 4"):
+        run(workspace, CONFIG, np.zeros((3, 32, 32, 3), np.uint8), VERSION, "run-1")
+
+
+def test_anything_but_uint8_rgb_is_refused(workspace: Workspace) -> None:
+    with pytest.raises(ConfigError, match="wants uint8 images"):
+        run(workspace, CONFIG, np.zeros((10, 32, 32, 4), np.uint8), VERSION, "run-1")
+
+
+def test_a_resolution_that_is_no_power_of_two_is_refused() -> None:
+    with pytest.raises(ConfigError, match="resolution: wanted a power of two"):
+        TrainConfig.parse({"resolution": 48})
+
+
+def test_a_recipe_is_chosen_by_name_and_an_unknown_one_lists_the_known() -> None:
+    assert TrainConfig.parse({"recipe": "dcgan"}).recipe == Dcgan()
+    chosen = TrainConfig.parse({"recipe": {"name": "dcgan", "latent": 9}})
+    assert chosen.recipe == Dcgan(latent=9)
+    with pytest.raises(ConfigError, match=r"no recipe is called 'vae'; known: .*dcgan"):
+        TrainConfig.parse({"recipe": "vae"})
+
+
+def test_a_run_that_diverges_stops_with_a_sentence(
+    workspace: Workspace, images: np.ndarray
+) -> None:
+    wild = RECIPE.model_copy(update={"lr_generator": 1e30, "lr_discriminator": 1e30})
+    config = CONFIG.model_copy(update={"recipe": wild})
+    with pytest.raises(TrainingDiverged, match="lower the recipe's learning rates"):
+        run(workspace, config, images, VERSION, "run-1")
+    assert checkpoints(workspace, model_id(VERSION, config)) == []
+
+
+def test_training_leaves_the_callers_random_numbers_alone(
+    workspace: Workspace, images: np.ndarray
+) -> None:
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    run(workspace, CONFIG, images, VERSION, "run-1")
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.get_num_threads() == threads
