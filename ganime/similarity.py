@@ -6,7 +6,6 @@ aligned first (a crop or a caption moves the content by a pixel or two), freed o
 then compared as a whole and region by region.
 """
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -69,8 +68,8 @@ def correlation(one: Floats, other: Floats) -> Floats:
 def align(target: Floats, moving: Floats) -> Floats:
     """Shift and stretch pictures onto others, each axis by itself, by a tenth at most.
 
-    Gauss-Newton on the squared difference (Lucas, Kanade: An Iterative Image Registration Technique
-    with an Application to Stereo Vision, 1981), all pairs at once.
+    Gauss-Newton on the squared difference of the blurred grey pictures (Lucas, Kanade: An Iterative
+    Image Registration Technique with an Application to Stereo Vision, 1981), all pairs at once.
 
     Args:
         target: [N, 32, 32, 3].
@@ -79,23 +78,19 @@ def align(target: Floats, moving: Floats) -> Floats:
     Returns:
         float32 [N, 32, 32, 3], `moving` as it lies best on `target`.
     """
-    place = np.arange(_SIDE, dtype=np.float32) - (_SIDE - 1) / 2
-    unit = place / place[-1]
-    smooth_target, smooth_moving = _smooth(target), _smooth(moving)
+    grey_target = _BLUR @ target.mean(axis=3) @ _BLUR.T
+    grey_moving = _BLUR @ moving.mean(axis=3) @ _BLUR.T
     offset = np.zeros((len(target), 4), np.float32)  # shift x, stretch x, shift y, stretch y [px]
     for _ in range(_STEPS):
-        moved = _sample(smooth_moving, offset)
+        moved = _sample(grey_moving[..., None], offset)[..., 0]
         down, across = np.gradient(moved, axis=(1, 2))
-        slopes = np.stack(
-            [across, across * unit[None, None, :, None], down, down * unit[None, :, None, None]], 1
-        )
+        slopes = np.stack([across, across * _UNIT, down, down * _UNIT[:, None]], axis=1)
         slopes = slopes.reshape(len(target), 4, -1)
-        rest = (smooth_target - moved).reshape(len(target), -1, 1)
+        rest = (grey_target - moved).reshape(len(target), -1, 1)
         normal = slopes @ slopes.transpose(0, 2, 1)
-        # The ridge keeps directions without any structure where they are.
-        normal += np.eye(4, dtype=np.float32) * (
-            1e-3 * normal.trace(axis1=1, axis2=2)[:, None, None] + 1
-        )
+        # The ridge leaves directions without any structure where they are.
+        ridge = 1 + 1e-3 * normal.trace(axis1=1, axis2=2)
+        normal += ridge[:, None, None] * np.eye(4, dtype=np.float32)
         offset = offset + np.linalg.solve(normal, slopes @ rest)[..., 0]
         offset = offset.clip(-_MAX_SHIFT, _MAX_SHIFT)
     moved = _sample(moving, offset)
@@ -104,21 +99,19 @@ def align(target: Floats, moving: Floats) -> Floats:
 
 
 def _sample(pictures: Floats, offset: Floats) -> Floats:
-    """Pictures at shifted and stretched places, linear between pixels, clamped at the edges."""
-    place = np.arange(_SIDE, dtype=np.float32)
-    unit = (place - (_SIDE - 1) / 2) / ((_SIDE - 1) / 2)
-    columns = (place + offset[:, :1] + offset[:, 1:2] * unit).clip(0, _SIDE - 1)
-    rows = (place + offset[:, 2:3] + offset[:, 3:] * unit).clip(0, _SIDE - 1)
-    each = np.arange(len(pictures))[:, None]
-    low = np.minimum(rows.astype(np.intp), _SIDE - 2)
-    part = (rows - low)[..., None, None]
-    pictures = pictures[each, low] * (1 - part) + pictures[each, low + 1] * part
-    low = np.minimum(columns.astype(np.intp), _SIDE - 2)
-    part = (columns - low)[..., None, None]
-    turned = pictures.transpose(0, 2, 1, 3)
-    turned = turned[each, low] * (1 - part) + turned[each, low + 1] * part
-    sampled: Floats = turned.transpose(0, 2, 1, 3)
-    return sampled
+    """Pictures [N, 32, 32, C] at shifted and stretched places, linear between pixels."""
+    columns = _weights(_PLACE + offset[:, :1] + offset[:, 1:2] * _UNIT)
+    rows = _weights(_PLACE + offset[:, 2:3] + offset[:, 3:] * _UNIT)
+    channels = pictures.transpose(0, 3, 1, 2)
+    sampled = rows[:, None] @ channels @ columns[:, None].transpose(0, 1, 3, 2)
+    return np.ascontiguousarray(sampled.transpose(0, 2, 3, 1))
+
+
+def _weights(places: Floats) -> Floats:
+    """Matrices [N, 32, 32] that interpolate a line at these places, clamped at its ends."""
+    distance = np.abs(places.clip(0, _SIDE - 1)[..., None] - _PLACE)
+    weights: Floats = np.maximum(0, 1 - distance)
+    return weights
 
 
 def _same_tint(target: Floats, moving: Floats) -> Floats:
@@ -148,13 +141,13 @@ def _distance(one: Floats, other: Floats) -> Floats:
     return distance
 
 
-def _smooth(pictures: Floats) -> Floats:
-    """Blurred a little, so that a step of a pixel or two is seen from where it starts."""
-    turned = np.ascontiguousarray(pictures.transpose(1, 2, 0, 3)).reshape(_SIDE, _SIDE, -1)
-    # cv2 takes at most 512 channels at once through this filter.
-    parts = [
-        np.asarray(cv2.GaussianBlur(turned[..., i : i + 384], (0, 0), 1.0), np.float32)
-        for i in range(0, turned.shape[2], 384)
-    ]
-    smooth = np.concatenate([part.reshape(_SIDE, _SIDE, -1, 3) for part in parts], axis=2)
-    return smooth.transpose(2, 0, 1, 3)
+def _blur_matrix() -> Floats:
+    """Gaussian blur of 1 px, so that a step of a pixel or two is seen from where it starts."""
+    weights = np.exp(-0.5 * (_PLACE[:, None] - _PLACE) ** 2)
+    blur: Floats = weights / weights.sum(axis=1, keepdims=True)
+    return blur
+
+
+_PLACE = np.arange(_SIDE, dtype=np.float32)
+_UNIT = ((_PLACE - (_SIDE - 1) / 2) / ((_SIDE - 1) / 2)).astype(np.float32)
+_BLUR = _blur_matrix()

@@ -16,10 +16,11 @@ from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
 from ganime.gans import GANS, Recipe
-from ganime.gans.layers import MinibatchDeviation, normal_init, widths_between
+from ganime.gans.layers import MinibatchDeviation, normal_init, scaled_init, widths_between
 from ganime.gans.penalties import gradient_penalty_by_differences
 
 Upsampling = Literal["transposed", "nearest"]
+SLOPE = 0.2  # of the discriminator's leaky ReLUs (1511.06434, 4)
 
 
 @GANS.register("dcgan")
@@ -144,17 +145,23 @@ class Discriminator(nn.Module):
 
     def __init__(self, widths: list[int], *, batch_norm: bool, minibatch_deviation: bool) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 4, 2, 1), nn.LeakyReLU(0.2, True)]
+        layers: list[nn.Module] = [
+            nn.Conv2d(3, widths[0], 4, 2, 1),
+            nn.LeakyReLU(SLOPE, inplace=True),
+        ]
         for width_in, width_out in itertools.pairwise(widths):
             layers.append(nn.Conv2d(width_in, width_out, 4, 2, 1, bias=not batch_norm))
             if batch_norm:
                 layers.append(nn.BatchNorm2d(width_out))
-            layers.append(nn.LeakyReLU(0.2, True))
+            layers.append(nn.LeakyReLU(SLOPE, inplace=True))
         if minibatch_deviation:
             layers.append(MinibatchDeviation())
         layers.append(nn.Conv2d(widths[-1] + minibatch_deviation, 1, 4))
         self.layers = nn.Sequential(*layers)
-        normal_init(self)
+        if batch_norm:
+            normal_init(self)
+        else:
+            scaled_init(self, SLOPE)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images [B, 3, R, R] in [-1, 1] -> logits [B]."""

@@ -183,7 +183,7 @@ def histogram_chart(
     if not any(totals):
         return None
     # A square root keeps rare scores visible beside the thousands at either end.
-    steps = [step for step in nice_steps(0, math.sqrt(max(totals)))]
+    steps = nice_steps(0, math.sqrt(max(totals)))
     y_axis = _Axis(0, steps[-1], HEIGHT - BOTTOM, TOP)
     x_axis = _Axis(0, 1, LEFT, WIDTH - RIGHT)
     bars, heaped = [], [0] * len(totals)

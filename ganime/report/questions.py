@@ -1,7 +1,7 @@
 """What the classifiers were asked, how good they are, and which labels they doubt."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ class Question:
         threshold: Yes is a score above it.
         confusion: Counts `tp fp fn tn` of held-out answers.
         rates: Name, value and 95 % interval.
-        labels: Counts of yes and no, by people and by tags.
+        labels: Counts `positive people`, `negative people`, `positive tags`, `negative tags`.
         charts: Precision and recall; scores.
         suspects: Labels that the held-out score contradicts, the worst first.
         num_suspects: How many there are in all.
@@ -42,7 +42,7 @@ class Question:
     threshold: float | None = None
     confusion: dict[str, int] | None = None
     rates: list[tuple[str, str, str]]
-    labels: dict[str, dict[str, int]] | None = None
+    labels: dict[str, int] | None = None
     charts: list[Chart]
     suspects: list[Card]
     num_suspects: int = 0
@@ -68,9 +68,9 @@ def _read(workspace: Workspace, question: str, classifier_id: str, cards: Cards)
         question=question,
         classifier_id=classifier_id,
         threshold=threshold,
-        confusion=figures.get("confusion"),
+        confusion=_counts(figures.get("confusion"), ("tp", "fp", "fn", "tn")),
         rates=_rates(figures),
-        labels=figures.get("labels"),
+        labels=_labels(figures),
         charts=[chart for chart in charts if chart is not None],
         suspects=[_suspect(item, cards) for item in suspects[:_SUSPECTS_SHOWN]],
         num_suspects=len(suspects),
@@ -87,6 +87,27 @@ def _figures(workspace: Workspace, classifier_id: str) -> Figures:
     except ValueError:  # the page is worth having without it
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _counts(found: Any, names: Sequence[str]) -> dict[str, int] | None:
+    """The named counts, or None if one is missing: an older classifier may not have them."""
+    if not isinstance(found, Mapping) or any(name not in found for name in names):
+        return None
+    return {name: int(found[name]) for name in names}
+
+
+def _labels(figures: Figures) -> dict[str, int] | None:
+    labels = figures.get("labels")
+    if not isinstance(labels, Mapping):
+        return None
+    flat = {
+        f"{answer} {by}": number
+        for answer, counts in labels.items()
+        if isinstance(counts, Mapping)
+        for by, number in counts.items()
+    }
+    names = [f"{answer} {by}" for answer in ("positive", "negative") for by in ("people", "tags")]
+    return _counts(flat, names)
 
 
 def _rates(figures: Figures) -> list[tuple[str, str, str]]:
