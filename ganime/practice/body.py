@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the path data of a shape is one line
 """The body below the head: skeleton, skin, hands, legs, legwear and shoes.
 
 Figure units: x = 0 is the axis of the body, y = 0 the crown, y = 500 the soles.
@@ -7,7 +8,7 @@ import math
 
 from ganime.practice.characters import Character, View
 from ganime.practice.palette import CLOTH, LEATHER, SKIN, light, outline, shade
-from ganime.practice.svg import LINE, Limb, both, ellipse, group, line, mirror, number, path, shape
+from ganime.practice.svg import LINE, Limb, ellipse, group, line, number, path, shape
 
 # shoulder, elbow, wrist of the arm on the side x > 0
 ARMS = {
@@ -39,7 +40,7 @@ STANCE = {  # x of knee and ankle on both sides
     "apart": ((22, 28), (22, 28)),
     "shifted": ((15, 10), (23, 27)),
 }
-TORSO = "M-10,108 C-12,118 -26,118 -35,124 C-38,134 -30,142 -28,150 C-27,166 -22,176 -22,186 C-24,204 -33,212 -33,230 L33,230 C33,212 24,204 22,186 C22,176 27,166 28,150 C30,142 38,134 35,124 C26,118 12,118 10,108 Z"  # noqa: E501
+TORSO = "M-10,108 C-12,118 -26,118 -35,124 C-38,134 -30,142 -28,150 C-27,166 -22,176 -22,186 C-24,204 -33,212 -33,230 L33,230 C33,212 24,204 22,186 C22,176 27,166 28,150 C30,142 38,134 35,124 C26,118 12,118 10,108 Z"
 
 
 def arms(character: Character, view: View) -> list[tuple[str, Limb]]:
@@ -86,8 +87,8 @@ def draw_hand(name: str, limb: Limb, colour: str) -> str:
     x, y, _ = limb.tip
     dark = outline(colour)
     if name in OPEN_HANDS:
-        fingers = [(-26, 15), (-8, 17.5), (10, 16.5), (28, 13.5), (78, 10)]
-        width = 4.6
+        fingers = [(-30, 18), (-10, 21.5), (10, 20.5), (30, 16.5), (82, 12)]
+        width = 4.4
     elif name == "v":
         fingers = [(-16, 20), (14, 20)]
         width = 5.0
@@ -105,7 +106,6 @@ def draw_hand(name: str, limb: Limb, colour: str) -> str:
     parts.append(ellipse(4.5, 0, 6.2, 5.4, colour))
     if name in ("down", "hip", "side", "v"):
         parts.append(line("M2,5 Q8,8 11,5", dark, 1.4))
-    turn = -limb.angle if x < 0 else limb.angle
     turn = limb.angle if x >= 0 else 180 - limb.angle
     mirrored = "" if x >= 0 else "scale(-1 1) "
     place = f"translate({number(abs(x))} {number(y)}) rotate({number(turn)})"
@@ -142,7 +142,9 @@ def draw_legs(character: Character, view: View) -> str:
         parts.append(_inner_shade(limb, 0.1, 0.95, shade(SKIN[character.skin])))
         if view == "front":
             x, y, _ = limb.at(0.36)
-            parts.append(line(f"M{number(x - 4)},{number(y)} q4,4 8,0", shade(SKIN[character.skin])))
+            parts.append(
+                line(f"M{number(x - 4)},{number(y)} q4,4 8,0", shade(SKIN[character.skin]))
+            )
         parts.append(_legwear(character.legwear, limb))
         parts.append(_shoe(character, limb, view))
     return "".join(parts)
@@ -180,10 +182,12 @@ def _shoe(character: Character, limb: Limb, view: View) -> str:
         parts.append(shape(limb.tube(0.62, 0.67, 4), light(colour), 1.6))
     place = f"translate({number(x)} 0)"
     if view == "side":
-        outer = "M9,476 C14,488 12,497 8,499 L-26,499 C-31,494 -24,487 -12,484 C-9,480 -8,477 -8,476 Z"  # noqa: E501
+        outer = (
+            "M9,476 C14,488 12,497 8,499 L-26,499 C-31,494 -24,487 -12,484 C-9,480 -8,477 -8,476 Z"
+        )
         sole = "M11,494 L-28,494 L-27,499.5 L9,499.5 Z"
     else:
-        outer = "M-8.5,474 C-9,484 -14,488 -15,494 C-15,498 -12,499 0,499 C12,499 15,498 15,494 C14,488 9,484 8.5,474 Z"  # noqa: E501
+        outer = "M-8.5,474 C-9,484 -14,488 -15,494 C-15,498 -12,499 0,499 C12,499 15,498 15,494 C14,488 9,484 8.5,474 Z"
         sole = "M-15,493 C-15,499 -12,500 0,500 C12,500 15,499 15,493 C8,496 -8,496 -15,493 Z"
     parts.append(group([shape(outer, colour), path(sole, shade(colour))], place))
     if character.shoes == "sneakers":
@@ -203,7 +207,3 @@ def draw_torso(skin: str) -> str:
     """Neck and bare torso; clothes go on top."""
     tone = SKIN[skin]
     return shape(TORSO, tone) + path("M-10,110 C-6,120 6,120 10,110 L9,104 L-9,104 Z", shade(tone))
-
-
-__all__ = ["ARMS", "TORSO", "arms", "both", "draw_arm", "draw_hand", "draw_legs", "draw_torso",
-           "is_behind", "legs", "mirror"]  # fmt: skip

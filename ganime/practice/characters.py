@@ -1,6 +1,7 @@
-"""Who is drawn: the attributes of a character, their truthful tags, and how two characters differ."""
+"""Who is drawn: attributes of a character, their truthful tags, and how two differ."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -109,6 +110,7 @@ EXPRESSIONS = {
     "closed": ("closed_eyes", "smile"),
 }
 STANCES = ("together", "apart", "shifted")
+IN_FRONT = ("neckerchief", "necktie", "breastplate", "hime_cut", "maid_apron")  # unseen from behind
 LARGE = ("hair_colour", "hair_style", "outfit", "outfit_colour")
 FURTHER = ("pose", "legwear", "headwear")
 
@@ -144,6 +146,8 @@ class Character:
         """Tags that are true of the drawing as seen from there; what is out of sight has none."""
         tags = {f"{self.hair_colour}_hair", *HAIR_STYLES[self.hair_style], *self._clothes_tags()}
         tags.update(HEADWEAR[self.headwear])
+        if self.outfit == "maid" and self.headwear == "none":
+            tags.add("maid_headdress")
         if self.skin == "dark":
             tags.update(("dark_skin", "dark-skinned_female"))
         elif self.skin != "fair":
@@ -160,6 +164,8 @@ class Character:
                 tags.add("blush")
             if self.glasses:
                 tags.add("glasses")
+        if view == "back":
+            tags = {tag for tag in tags if not tag.endswith(IN_FRONT)}
         if view == "front":
             tags.update(("looking_at_viewer", BANGS[self.bangs]))
             if self.expression == "closed":
@@ -175,24 +181,30 @@ class Character:
         if self.outfit == "kimono":  # it hides the legs
             tags.update(("sandals", "tabi"))
         else:
-            tags.update(LEGWEAR[self.legwear])
+            if not (self.shoes == "boots" and self.legwear == "socks"):  # boots hide them
+                tags.update(LEGWEAR[self.legwear])
             tags.update((*SHOES[self.shoes], f"{self.shoe_colour}_footwear"))
         return tags
 
 
+ACCENTS = ("red", "blue", "yellow", "green", "pink", "purple", "white", "black", "orange")
+MAID_COLOURS = ("black", "blue", "purple", "red", "green", "pink")
+VIVID = tuple(name for name in palette.CLOTH if name not in ("white", "grey", "brown"))
+SKIN_SHARES = ("fair",) * 10 + ("pale", "tan", "dark") * 2
+
+
 def random_character(rng: np.random.Generator) -> Character:
     """A character whose attributes go together."""
+    draws = iter(rng.random(20).tolist())  # one call: thousands are drawn to find one that fits
 
-    def pick(options: object) -> str:
-        names = list(options)  # type: ignore[call-overload]
-        return str(names[int(rng.integers(len(names)))])
+    def pick(options: Iterable[str]) -> str:
+        names = tuple(options)
+        return names[int(next(draws) * len(names))]
 
     outfit = pick(OUTFITS)
-    colour = pick([name for name in palette.CLOTH if name not in ("white", "grey", "brown")])
-    if outfit == "maid":
-        colour = pick(["black", "blue", "purple", "red", "green", "pink"])
+    colour = pick(MAID_COLOURS if outfit == "maid" else VIVID)
     hair_style = pick(HAIR_STYLES)
-    headwear = pick(HEADWEAR) if rng.random() < 0.75 else "none"
+    headwear = pick(HEADWEAR) if next(draws) < 0.75 else "none"
     if hair_style == "buns" and headwear in ("witch_hat", "cat_ears", "fox_ears", "beret"):
         headwear = "none"  # the buns are where these would be
     return Character(
@@ -200,22 +212,21 @@ def random_character(rng: np.random.Generator) -> Character:
         hair_style=hair_style,
         bangs="blunt" if hair_style == "hime" else pick(BANGS),
         eye_colour=pick(palette.EYES),
-        skin=str(rng.choice(list(palette.SKIN), p=(0.62, 0.12, 0.13, 0.13))),
+        skin=pick(SKIN_SHARES),
         outfit=outfit,
         outfit_colour=colour,
-        accent=pick([name for name in ("red", "blue", "yellow", "green", "pink", "purple", "white",
-                                       "black", "orange") if name != colour]),
+        accent=pick(name for name in ACCENTS if name != colour),
         legwear=pick(LEGWEAR),
         shoes="boots" if outfit == "armor" else pick(SHOES),
         shoe_colour=pick(palette.LEATHER),
         headwear=headwear,
-        glasses=bool(rng.random() < 0.13),
+        glasses=next(draws) < 0.13,
         pose=pick(POSES),
         expression=pick(EXPRESSIONS),
-        blush=bool(rng.random() < 0.5),
+        blush=next(draws) < 0.5,
         stance=pick(STANCES),
-        flipped=bool(rng.random() < 0.5),
-    )  # fmt: skip
+        flipped=next(draws) < 0.5,
+    )
 
 
 def num_differences(one: Character, other: Character, names: tuple[str, ...]) -> int:
@@ -231,17 +242,26 @@ class Cast:
     four and pose, legwear and headwear, one of the four among them while those last (thousands).
     """
 
-    TRIES = 30  # for each of the stricter rules
+    TRIES = 20  # for each of the stricter rules
 
     def __init__(self) -> None:
         self._nearly: set[tuple[str, ...]] = set()
         self._nearly_all: set[tuple[str, ...]] = set()
         self._exactly: set[tuple[str, ...]] = set()
 
-    def add(self, rng: np.random.Generator) -> Character:
-        """One more character."""
+    def add(
+        self, rng: np.random.Generator, poses_instead: Mapping[str, str] | None = None
+    ) -> Character:
+        """One more character.
+
+        Args:
+            rng: Decides.
+            poses_instead: What to use in place of poses that will not be seen.
+        """
+        instead = poses_instead or {}
         for attempt in range(1000 * self.TRIES):
             character = random_character(rng)
+            character = replace(character, pose=instead.get(character.pose, character.pose))
             four, seven = _shortened(character, LARGE), _shortened(character, LARGE + FURTHER)
             exactly = tuple(str(getattr(character, name)) for name in LARGE)
             if attempt < self.TRIES:

@@ -26,6 +26,7 @@ from ganime.practice.files import FORMATS, alter, decode, encode, spoil
 from ganime.practice.plan import REVISION, PlannedPost, PracticeConfig, plan_posts
 from ganime.practice.scenes import render
 
+__all__ = ["Corpus", "PostRecord", "PracticeConfig", "TruthRow", "make_post"]
 logger = logging.getLogger(__name__)
 SMALL = 48  # posts; fewer are drawn in this process, as starting others takes longer
 
@@ -146,7 +147,8 @@ def _draw(config: PracticeConfig, folder: Path, workers: int) -> None:
     (folder / "posts.json").write_text(
         json.dumps([asdict(record) for record in records]), encoding="utf-8"
     )
-    pq.write_table(pa.Table.from_pylist([asdict(row) for row in truth], _TRUTH), folder / "truth.parquet")
+    table = pa.Table.from_pylist([asdict(row) for row in truth], _TRUTH)
+    pq.write_table(table, folder / "truth.parquet")
 
 
 _TRUTH = pa.schema(
@@ -173,7 +175,7 @@ def _made(
         return
     # spawn: safe in a process that has threads, as every server and orchestrator has
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(workers, context, cv2.setNumThreads, (1,)) as pool:
         yield from pool.map(make, plan, chunksize=16)
 
 

@@ -1,6 +1,6 @@
 """A whole character as SVG, put together from its layers."""
 
-from ganime.practice import body, hair, head, headwear, outfits
+from ganime.practice import body, hair, head, headwear, outfits, sleeves
 from ganime.practice.characters import Character, View
 from ganime.practice.palette import CLOTH, SKIN
 from ganime.practice.svg import Limb, group
@@ -8,6 +8,7 @@ from ganime.practice.svg import Limb, group
 HEIGHT = 500.0  # from crown to soles; headwear may rise a little above
 HALF_WIDTH = 84.0  # of a figure whose arms stay near the body
 HALF_WIDTHS = {"outstretched": 152.0, "waving": 108.0, "up": 96.0, "v": 92.0}
+CHIBI_DROP = 0.55  # how far its hair hangs, compared with the head
 CHIBI_HEAD = 2.35  # makes the head half of the whole
 CHIBI_BODY = (1.28, 0.66)
 
@@ -29,7 +30,6 @@ def draw_figure(character: Character, view: View = "front") -> str:
             hair.draw_behind(character),
             *_body(character, "front"),
             *_head(character, "front"),
-            *_raised_hands(character),
         ]
     )
 
@@ -37,16 +37,15 @@ def draw_figure(character: Character, view: View = "front") -> str:
 def draw_chibi(character: Character) -> str:
     """The same character with a head as large as the rest of it."""
     large = f"translate(0 4) scale({CHIBI_HEAD})"
-    chin = 104.5 * CHIBI_HEAD
     width, height = CHIBI_BODY
     small = f"translate(0 {HEIGHT - HEIGHT * height:.1f}) scale({width} {height})"
-    _ = chin
     return group(
         [
-            group([hair.draw_behind(character, drop=0.62)], large),
+            group([hair.draw_behind(character, CHIBI_DROP)], large),
             group(_body(character, "front"), small),
             group(_head(character, "front", chibi=True), large),
-        ]
+        ],
+        "translate(0 30) scale(0.94)",  # leaves room for what is worn on so large a head
     )
 
 
@@ -67,18 +66,12 @@ def _body(character: Character, view: View) -> list[str]:
 
 
 def _arm(character: Character, name: str, limb: Limb) -> str:
-    covered = character.outfit in outfits.HAND_COVER
+    covered = character.outfit in sleeves.HAND_COVER
     colour = CLOTH[character.outfit_colour] if covered else SKIN[character.skin]
     hand = body.draw_hand(name, limb, colour)
     if name == "behind":
         hand = ""
-    return group(
-        [body.draw_arm(limb, character.skin), outfits.sleeve(character, name, limb), hand]
-    )
-
-
-def _raised_hands(character: Character) -> list[str]:
-    return []
+    return group([body.draw_arm(limb, character.skin), sleeves.sleeve(character, name, limb), hand])
 
 
 def _head(character: Character, view: View, chibi: bool = False) -> list[str]:
@@ -87,4 +80,5 @@ def _head(character: Character, view: View, chibi: bool = False) -> list[str]:
         return [hair.draw_back(character), worn]
     if view == "side":
         return [head.draw_profile(character), hair.draw_side_front(character), worn]
-    return [head.draw_face(character, chibi), hair.draw_front(character), worn]
+    drop = CHIBI_DROP if chibi else 1.0
+    return [head.draw_face(character, chibi), hair.draw_front(character, drop), worn]

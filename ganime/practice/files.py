@@ -62,6 +62,7 @@ def encode(pixels: Pixels, sort: str, quality: int, orientation: int = 1) -> byt
 def decode(file: bytes) -> Pixels:
     """The upright picture of a file without alpha, uint8 sRGB [H, W, 3]."""
     decoded = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None  # only files that we encoded come here
     return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 

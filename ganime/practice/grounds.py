@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the path data of a shape is one line
 """What is behind the figures: plain paper, nothing, or something busy."""
 
 from collections.abc import Callable
@@ -46,15 +47,23 @@ def _gradient(width: int, height: int, top: str, bottom: str) -> str:
 
 def _city(width: int, height: int, rng: np.random.Generator) -> str:
     parts = [_gradient(width, height, "#2a2760", "#f2739a")]
-    parts.append(ellipse(width * rng.uniform(0.15, 0.85), height * 0.16, height * 0.07, height * 0.07, "#fff2b8"))  # noqa: E501 # fmt: skip
+    parts.append(
+        ellipse(
+            width * rng.uniform(0.15, 0.85), height * 0.16, height * 0.07, height * 0.07, "#fff2b8"
+        )
+    )
     for row, colour in ((0.42, "#4a3f86"), (0.58, "#2f2a5e")):
         x = -10.0
         while x < width:
             wide, top = rng.uniform(0.1, 0.2) * width, height * (row + rng.uniform(-0.14, 0.12))
-            parts.append(f'<rect x="{x:.0f}" y="{top:.0f}" width="{wide:.0f}" height="{height}" fill="{colour}"/>')  # noqa: E501 # fmt: skip
+            parts.append(
+                f'<rect x="{x:.0f}" y="{top:.0f}" width="{wide:.0f}" height="{height}" fill="{colour}"/>'
+            )
             for _ in range(9):
                 wx, wy = x + rng.uniform(0.1, 0.8) * wide, rng.uniform(top + 8, height * 0.95)
-                parts.append(f'<rect x="{wx:.0f}" y="{wy:.0f}" width="{height * 0.014:.0f}" height="{height * 0.018:.0f}" fill="#ffd866"/>')  # noqa: E501 # fmt: skip
+                parts.append(
+                    f'<rect x="{wx:.0f}" y="{wy:.0f}" width="{height * 0.014:.0f}" height="{height * 0.018:.0f}" fill="#ffd866"/>'
+                )
             x += wide + 2
     parts.append(f'<rect y="{height * 0.9:.0f}" width="{width}" height="{height}" fill="#55506e"/>')
     return "".join(parts)
@@ -68,7 +77,12 @@ def _meadow(width: int, height: int, rng: np.random.Generator) -> str:
             parts.append(ellipse(x + dx * height, y, r * height * 1.3, r * height, "#ffffff"))
     for row, colour in ((0.62, "#3a9a50"), (0.74, "#55bf4f")):
         y = row * height
-        parts.append(path(f"M0,{y:.0f} Q{width * 0.3:.0f},{y - height * 0.1:.0f} {width * 0.6:.0f},{y:.0f} T{width},{y:.0f} L{width},{height} L0,{height} Z", colour))  # noqa: E501 # fmt: skip
+        parts.append(
+            path(
+                f"M0,{y:.0f} Q{width * 0.3:.0f},{y - height * 0.1:.0f} {width * 0.6:.0f},{y:.0f} T{width},{y:.0f} L{width},{height} L0,{height} Z",
+                colour,
+            )
+        )
     for _ in range(46):
         x, y = rng.uniform(0, width), rng.uniform(0.78, 1.0) * height
         parts.append(path(star(x, y, height * 0.016, 5, 0.5), _pick(rng, 1)[0]))
@@ -81,7 +95,7 @@ def _stripes(width: int, height: int, rng: np.random.Generator) -> str:
     lean = rng.uniform(-0.6, 0.6) * height
     parts, x, i = [], -height * 0.7, 0
     while x < width + height * 0.7:
-        data = f"M{x:.0f},0 L{x + step + 1:.0f},0 L{x + step + 1 + lean:.0f},{height} L{x + lean:.0f},{height} Z"  # noqa: E501
+        data = f"M{x:.0f},0 L{x + step + 1:.0f},0 L{x + step + 1 + lean:.0f},{height} L{x + lean:.0f},{height} Z"
         parts.append(path(data, colours[i % len(colours)]))
         x, i = x + step, i + 1
     return "".join(parts)
@@ -120,13 +134,24 @@ def _sparkles(width: int, height: int, rng: np.random.Generator) -> str:
     parts = [_gradient(width, height, deep(one), two)]
     for _ in range(16):
         radius = rng.uniform(0.03, 0.12) * height
-        parts.append(ellipse(rng.uniform(0, width), rng.uniform(0, height), radius, radius, light(two), extra=' fill-opacity="0.3"'))  # noqa: E501 # fmt: skip
+        parts.append(
+            ellipse(
+                rng.uniform(0, width),
+                rng.uniform(0, height),
+                radius,
+                radius,
+                light(two),
+                extra=' fill-opacity="0.3"',
+            )
+        )
     for _ in range(44):
         corners = 4 if rng.random() < 0.6 else 5
         inner = 0.22 if corners == 4 else 0.48
         radius = rng.uniform(0.012, 0.05) * height
         place = (rng.uniform(0, width), rng.uniform(0, height))
-        parts.append(path(star(*place, radius, corners, inner), "#ffffff" if corners == 4 else "#ffe27a"))
+        parts.append(
+            path(star(*place, radius, corners, inner), "#ffffff" if corners == 4 else "#ffe27a")
+        )
     return "".join(parts)
 
 
@@ -155,7 +180,8 @@ def _shapes(width: int, height: int, rng: np.random.Generator) -> str:
         elif sort == 1:
             parts.append(path(star(x, y, r, int(rng.integers(3, 7)), 0.6), colour))
         else:
-            parts.append(path("", "none", colour, r * 0.2) if r < 0 else ellipse(x, y, r * 0.9, r * 0.9, "none", extra=f' stroke="{colour}" stroke-width="{number(r * 0.3)}"'))  # noqa: E501 # fmt: skip
+            ring = f' stroke="{colour}" stroke-width="{number(r * 0.3)}"'
+            parts.append(ellipse(x, y, r * 0.9, r * 0.9, "none", extra=ring))
     return "".join(parts)
 
 

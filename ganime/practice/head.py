@@ -1,11 +1,12 @@
+# ruff: noqa: E501 - the path data of a shape is one line
 """The face, from the front and in profile."""
 
 from ganime.practice.characters import Character
 from ganime.practice.palette import EYES, HAIR, SKIN, deep, light, outline, shade
 from ganime.practice.svg import both, ellipse, group, line, mirror, path, shape
 
-FACE = "M-37,44 C-38,64 -35,80 -23,92 C-15,99 -6,104.5 0,104.5 C6,104.5 15,99 23,92 C35,80 38,64 37,44 C36,14 -36,14 -37,44 Z"  # noqa: E501
-PROFILE = "M-31,30 C-35,44 -37,52 -36,60 C-38,66 -43,73 -43,77 C-43,80 -38,80 -37,82 C-38,85 -39,87 -36,89 C-36,92 -36,93 -34,96 C-32,104 -24,104 -16,101 C-4,97 8,92 12,82 C30,70 34,30 0,16 C-14,14 -28,20 -31,30 Z"  # noqa: E501
+FACE = "M-37,44 C-38,64 -35,80 -23,92 C-15,99 -6,104.5 0,104.5 C6,104.5 15,99 23,92 C35,80 38,64 37,44 C36,14 -36,14 -37,44 Z"
+PROFILE = "M-31,30 C-35,44 -37,52 -36,60 C-38,66 -43,73 -43,77 C-43,80 -38,80 -37,82 C-38,85 -39,87 -36,89 C-36,92 -36,93 -34,96 C-32,104 -24,104 -16,101 C-4,97 8,92 12,82 C30,70 34,30 0,16 C-14,14 -28,20 -31,30 Z"
 BIG_EYES = 1.16  # of a chibi
 LIPS = {
     "smile": "M-8,88.5 Q0,95 8,88.5",
@@ -23,9 +24,10 @@ def draw_face(character: Character, chibi: bool = False) -> str:
     parts = [
         both(shape("M35,56 C44,50 46,66 38,74 Z", tone)),
         shape(FACE, tone),
-        # the fringe's shadow
-        path("M-36,44 C-36,58 -34,62 -32,56 C-14,48 14,48 32,56 C34,62 36,58 36,44 Z", shade(tone)),
     ]
+    if character.bangs in ("blunt", "between"):  # the fringe's shadow
+        shadow = "M-36,44 C-36,58 -34,62 -32,56 C-14,48 14,48 32,56 C34,62 36,58 36,44 Z"
+        parts.append(path(shadow, shade(tone)))
     if character.blush:
         parts.append(both(ellipse(25, 82, 8, 4.2, "#ff6f7d", extra=' fill-opacity="0.5"')))
     grow = BIG_EYES if chibi else 1.0
@@ -86,13 +88,12 @@ def _open_eye(character: Character) -> str:
             ellipse(-3.6, -4.6, 3.1, 3.8, "#ffffff"),
             ellipse(2.8, 5.2, 1.7, 1.9, "#ffffff"),
             path(
-                "M-12,-1 C-11,-13 6,-17 12.5,-5 L14.5,-6 C14,-3 13,-1 11.6,1 "
-                "C9,-9 -6,-11 -12,-1 Z",
+                "M-12,-1 C-11,-13 6,-17 12.5,-5 L14.5,-6 C14,-3 13,-1 11.6,1 C9,-9 -6,-11 -12,-1 Z",
                 INK,
                 INK,
                 1,
             ),
-            line("M-6,13 Q1,15.4 8,11.5", INK, 1.3),
+            line("M3,13.6 Q6,13 8.5,10.6", INK, 1.2),
         )
     )
 
@@ -111,9 +112,9 @@ def _brows(character: Character) -> str:
 
 def _mouth(character: Character) -> str:
     if character.expression == "grin":
-        return shape("M-8.5,86.5 Q0,89 8.5,86.5 C8,95 4,98 0,98 C-4,98 -8,95 -8.5,86.5 Z", "#c9404f", 1.8) + path(  # noqa: E501
-            "M-4.6,94 Q0,91 4.6,94 Q0,98.4 -4.6,94 Z", "#ff8f93"
-        )  # fmt: skip
+        return shape(
+            "M-8.5,86.5 Q0,89 8.5,86.5 C8,95 4,98 0,98 C-4,98 -8,95 -8.5,86.5 Z", "#c9404f", 1.8
+        ) + path("M-4.6,94 Q0,91 4.6,94 Q0,98.4 -4.6,94 Z", "#ff8f93")
     if character.expression == "surprised":
         return ellipse(0, 91.5, 3.8, 4.8, "#c9404f", outline("#c9404f"))
     return line(LIPS[character.expression], INK, 2.1)
@@ -121,4 +122,6 @@ def _mouth(character: Character) -> str:
 
 def _glasses() -> str:
     lens = ellipse(17.5, 67, 14.5, 13.5, "#dff1ff", "#33405e", ' fill-opacity="0.22"')
-    return both(lens + line("M32,65 L38,62", "#33405e", 2.2)) + line("M-3,66 Q0,63 3,66", "#33405e", 2.2)  # noqa: E501 # fmt: skip
+    return both(lens + line("M32,65 L38,62", "#33405e", 2.2)) + line(
+        "M-3,66 Q0,63 3,66", "#33405e", 2.2
+    )

@@ -1,7 +1,8 @@
+# ruff: noqa: E501 - the path data of a shape is one line
 """What is worn on the head, ears and horns included."""
 
 from ganime.practice.characters import Character, View
-from ganime.practice.palette import CLOTH, HAIR, deep, light, outline, shade
+from ganime.practice.palette import CLOTH, HAIR, light, outline, shade
 from ganime.practice.svg import LINE, both, ellipse, group, line, mirror, path, shape, star
 
 GOLD = "#f2c14a"
@@ -15,7 +16,9 @@ def draw_headwear(character: Character, view: View) -> str:
     sided = (view == "back") != character.flipped
     if kind in ("cat_ears", "fox_ears"):
         tall = 0 if kind == "cat_ears" else 3
-        outer = f"M12,6 C16,-6 26,{-13 - tall} 38,{-15 - tall} C44,-4 45,12 42,26 C34,14 24,8 12,6 Z"
+        outer = (
+            f"M12,6 C16,-6 26,{-13 - tall} 38,{-15 - tall} C44,-4 45,12 42,26 C34,14 24,8 12,6 Z"
+        )
         inner = f"M22,4 C26,-3 31,-8 36,{-9 - tall} C39,-2 40,8 38,14 C34,8 28,5 22,4 Z"
         tint = "#ffb3c0" if kind == "cat_ears" else "#fff4e6"
         ear = shape(outer, base) + (path(inner, tint) if view != "back" else "")
@@ -26,26 +29,38 @@ def draw_headwear(character: Character, view: View) -> str:
         )
         return both(horn) if view != "side" else group([horn], "translate(-20 0)")
     if kind == "witch_hat":
-        cone = "M-34,20 C-26,2 -14,-8 2,-16 C14,-18 22,-14 27,-8 C20,-9 18,-6 22,0 C28,6 32,12 34,20 Z"
+        cone = (
+            "M-34,20 C-26,2 -14,-8 2,-16 C14,-18 22,-14 27,-8 C20,-9 18,-6 22,0 C28,6 32,12 34,20 Z"
+        )
         brim = "M-62,25 C-40,12 40,12 62,25 C48,37 -48,37 -62,25 Z"
-        hat = shape(brim, colour) + shape(cone, colour) + shape("M-34,20 C-14,27 14,27 34,20 L31,11 C12,17 -12,17 -31,11 Z", GOLD, 1.6)  # noqa: E501 # fmt: skip
+        hat = (
+            shape(brim, colour)
+            + shape(cone, colour)
+            + shape("M-34,20 C-14,27 14,27 34,20 L31,11 C12,17 -12,17 -31,11 Z", GOLD, 1.6)
+        )
         return mirror(hat) if sided else hat
     if kind == "beret":
-        cap = shape("M-46,22 C-56,2 -30,-14 4,-12 C38,-10 50,6 42,20 C20,10 -20,12 -46,22 Z", colour)
+        cap = shape(
+            "M-46,22 C-56,2 -30,-14 4,-12 C38,-10 50,6 42,20 C20,10 -20,12 -46,22 Z", colour
+        )
         cap += path("M-40,16 C-30,4 10,0 38,14 C18,8 -18,8 -40,16 Z", shade(colour))
         cap += line("M2,-11 q1,-5 5,-5", outline(colour), 3)
         return mirror(cap) if sided else cap
     if kind == "headphones":
         band = line("M-46,58 C-56,-20 56,-20 46,58", outline(colour), 9)
         band += line("M-46,58 C-56,-20 56,-20 46,58", colour, 9 - 2 * LINE)
-        cup = ellipse(46, 62, 10, 16, colour, outline(colour)) + ellipse(49, 62, 5, 10, light(colour))
+        cup = ellipse(46, 62, 10, 16, colour, outline(colour)) + ellipse(
+            49, 62, 5, 10, light(colour)
+        )
         if view == "side":
             band = line("M6,62 C0,20 4,4 8,-5", outline(colour), 9) + line(
                 "M6,62 C0,20 4,4 8,-5", colour, 9 - 2 * LINE
             )
-            return band + ellipse(6, 66, 14, 17, colour, outline(colour)) + ellipse(
-                6, 66, 8, 11, light(colour)
-            )  # fmt: skip
+            return (
+                band
+                + ellipse(6, 66, 14, 17, colour, outline(colour))
+                + ellipse(6, 66, 8, 11, light(colour))
+            )
         return band + both(cup)
     return _small(character, view, colour, sided)
 
@@ -70,12 +85,13 @@ def _small(character: Character, view: View, colour: str, sided: bool) -> str:
         return mirror(flower) if sided else flower
     if kind == "hairband":
         arc = "M-44,40 C-36,4 36,4 44,40 L42,28 C34,-8 -34,-8 -42,28 Z"
-        return shape(arc, colour)
+        band = shape(arc, colour)
+        return band if view != "side" else group([band], "translate(7 0) scale(0.9 1)")
     if kind == "tiara":
         crown = "M-24,14 L-20,-2 L-10,7 L0,-13 L10,7 L20,-2 L24,14 C10,8 -10,8 -24,14 Z"
         return shape(crown, GOLD) + path(star(0, 3, 5.5, 4, 0.5), "#e0344c")
     if character.outfit == "maid":
-        frill = "M-42,26 C-40,-2 -22,-10 0,-11 C22,-10 40,-2 42,26 C36,14 30,10 24,12 C20,2 12,4 10,7 C6,0 -6,0 -10,7 C-12,4 -20,2 -24,12 C-30,10 -36,14 -42,26 Z"  # noqa: E501
+        frill = "M-42,26 C-40,-2 -22,-10 0,-11 C22,-10 40,-2 42,26 C36,14 30,10 24,12 C20,2 12,4 10,7 C6,0 -6,0 -10,7 C-12,4 -20,2 -24,12 C-30,10 -36,14 -42,26 Z"
         return shape(frill, "#fbfbff")
     return ""
 
@@ -93,6 +109,3 @@ def _contrast(character: Character) -> str:
     if wanted == "yellow" and character.hair_colour == "blonde":
         wanted = "red"
     return CLOTH[wanted]
-
-
-__all__ = ["deep", "draw_headwear"]

@@ -40,6 +40,7 @@ CLOTH = {
     "white": "#f7f7fb",
     "grey": "#9aa0ad",
 }
+PALE = 0.965  # lightness above which a hue is not seen, and would come out garish when darkened
 LEATHER = {"brown": "#7b4a2c", "black": "#33323c", "red": "#b92e38", "white": "#f3f3f7"}
 
 
@@ -63,12 +64,16 @@ def shift(colour: str, light: float, turn: float = 0.0, strength: float = 1.0) -
 
 def shade(colour: str) -> str:
     """The second tone of cel shading: darker and a little colder."""
-    return shift(colour, 0.82 if _lightness(colour) < 0.85 else 0.88, 0.015)
+    if _lightness(colour) > PALE:
+        return "#dcdfec"
+    return shift(colour, 0.84, 0.015, 0.8)
 
 
 def deep(colour: str) -> str:
     """A third tone, for folds and what lies behind."""
-    return shift(colour, 0.66, 0.02)
+    if _lightness(colour) > PALE:
+        return "#b9bfd6"
+    return shift(colour, 0.68, 0.015, 0.65)
 
 
 def light(colour: str) -> str:
@@ -80,7 +85,9 @@ def light(colour: str) -> str:
 def outline(colour: str) -> str:
     """The line around a shape: the same hue, dark."""
     lightness = _lightness(colour)
-    return shift(colour, max(0.2, 0.5 - 0.16 * lightness), 0.02, 0.8)
+    if lightness > PALE:
+        return "#6a708c"
+    return shift(colour, max(0.2, 0.5 - 0.16 * lightness), 0.02, 0.65)
 
 
 def _lightness(colour: str) -> float:

@@ -15,6 +15,11 @@ from ganime.practice.scenes import FILL, Scene
 
 REVISION = 1  # raise it whenever a drawing or a post changes: corpora are then drawn afresh
 VIEWPOINTS = ("from_behind", "from_side", "from_above", "from_below", "lying")
+# poses whose hands would be out of sight, and what takes their place
+HIDDEN_POSES = {
+    "from_behind": {"together": "sides", "chest": "hip", "v": "waving"},
+    "chibi": {"up": "outstretched", "waving": "hip", "v": "hips"},  # behind so large a head
+}
 RATINGS = ("general", "safe", "questionable")
 
 
@@ -153,12 +158,8 @@ def _scene(
     else:
         ground = _ground(rng)
     spread = config.height_max - config.height_min
-    characters = []
-    for _ in range(count):
-        character = cast.add(rng)
-        if viewpoint == "from_behind" and character.pose in ("together", "chest", "v"):
-            character = replace(character, pose="sides")  # those hands would be out of sight
-        characters.append(character)
+    instead = HIDDEN_POSES.get(kind if kind == "chibi" else viewpoint)
+    characters = [cast.add(rng, instead) for _ in range(count)]
     return Scene(
         kind=kind,
         characters=tuple(characters),
@@ -193,7 +194,8 @@ def _post(
     elif scene.kind == "flashy":
         sort = "jpeg"
     else:
-        sort = str(rng.choice(("jpeg", "png", "jpeg_turned", "png_palette"), p=(0.7, 0.24, 0.03, 0.03)))  # noqa: E501 # fmt: skip
+        sorts = ("jpeg", "png", "jpeg_turned", "png_palette")
+        sort = str(rng.choice(sorts, p=(0.7, 0.24, 0.03, 0.03)))
     created = 1_640_995_200 + index * 600 + int(rng.integers(500))
     return PlannedPost(
         index=index,
@@ -219,20 +221,14 @@ def _copy(
 ) -> PlannedPost:
     rng = np.random.default_rng((config.seed, index))
     fresh = _post(config, rng, index, post_id, base.scene, None)
-    changed = {
-        "relation": relation,
-        "base": base,
-        "parent_id": base.post_id if rng.random() < 0.25 else None,
-    }
+    parent_id = base.post_id if rng.random() < 0.25 else None
+    fresh = replace(fresh, relation=relation, base=base, parent_id=parent_id)
     if relation == "exact":
-        return replace(
-            fresh, sort=base.sort, quality=base.quality, orientation=base.orientation, **changed
-        )
+        return replace(fresh, sort=base.sort, quality=base.quality, orientation=base.orientation)
     sort = fresh.sort if fresh.sort in ("jpeg", "png") else "jpeg"
-    quality = fresh.quality
     if relation == "reencoded":
-        sort, quality = "jpeg", int(rng.integers(50, 80))
-    return replace(fresh, sort=sort, quality=quality, orientation=1, **changed)
+        return replace(fresh, sort="jpeg", quality=int(rng.integers(50, 80)), orientation=1)
+    return replace(fresh, sort=sort, orientation=1)
 
 
 def true_tags(scene: Scene) -> tuple[set[str], set[str]]:
@@ -276,7 +272,5 @@ def choose_tags(scene: Scene, config: PracticeConfig, rng: np.random.Generator) 
     """The tags a post carries: true ones only, but not all of them."""
     telling, plain = true_tags(scene)
     given = telling if rng.random() < config.tag_recall else set()
-    kept = {
-        tag for tag in sorted(plain) if tag in ALWAYS or rng.random() < config.attribute_recall
-    }
+    kept = {tag for tag in sorted(plain) if tag in ALWAYS or rng.random() < config.attribute_recall}
     return tuple(sorted(given | kept))

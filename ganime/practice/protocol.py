@@ -8,6 +8,7 @@ from xml.sax.saxutils import quoteattr
 
 from ganime.practice.corpus import PostRecord
 
+XML = '<?xml version="1.0" encoding="UTF-8"?>'
 ID_RANGE = re.compile(r"id:(<=|>=|<|>)?(\d+)")
 Test = Callable[[PostRecord, frozenset[str]], bool]
 
@@ -73,12 +74,7 @@ def as_json(posts: Iterable[PostRecord], root: str) -> str:
 
 
 def _json_row(post: PostRecord, root: str) -> dict[str, object]:
-    names = ("preview_url", "sample_url", "file_url", "directory", "hash", "width", "height", "id",
-             "image", "change", "owner", "parent_id", "rating", "sample", "sample_height",
-             "sample_width", "score", "tags", "source", "status", "has_notes", "comment_count")  # fmt: skip
-    if post.ghost:
-        return dict.fromkeys(names) | {"id": post.id, "file_url": f"{root}/images//"}
-    values: dict[str, object] = {
+    row: dict[str, object] = {
         **_urls(post, root),
         "directory": str(post.directory),
         "hash": post.md5,
@@ -100,13 +96,18 @@ def _json_row(post: PostRecord, root: str) -> dict[str, object]:
         "has_notes": False,
         "comment_count": 0,
     }
-    return {name: values[name] for name in names}
+    return dict.fromkeys(row) | _ghost(post, root) if post.ghost else row
+
+
+def _ghost(post: PostRecord, root: str) -> dict[str, object]:
+    """All that is left of a deleted post in an index that is out of date."""
+    return {"id": post.id, "file_url": f"{root}/images//"}
 
 
 def as_xml(posts: Iterable[PostRecord], total: int, offset: int, root: str) -> str:
     """`<posts count offset>` with one element per post; all values are strings."""
     rows = "".join(_xml_row(post, root) for post in posts)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n<posts count="{total}" offset="{offset}">{rows}</posts>'  # noqa: E501
+    return f'{XML}\n<posts count="{total}" offset="{offset}">{rows}</posts>'
 
 
 def _xml_row(post: PostRecord, root: str) -> str:
@@ -135,10 +136,11 @@ def _xml_row(post: PostRecord, root: str) -> str:
         "preview_height": 150,
     }
     if post.ghost:
-        values = dict.fromkeys(values, "") | {"id": post.id, "file_url": f"{root}/images//"}
-    return "<post " + " ".join(f"{name}={quoteattr(str(value))}" for name, value in values.items()) + "/>"  # noqa: E501 # fmt: skip
+        values = dict.fromkeys(values, "") | _ghost(post, root)
+    attributes = " ".join(f"{name}={quoteattr(str(value))}" for name, value in values.items())
+    return f"<post {attributes}/>"
 
 
 def refusal(reason: str) -> str:
     """How the site says that a search failed."""
-    return f"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<response success=\"false\" reason={quoteattr(reason)}/>"  # noqa: E501
+    return f'{XML}\n<response success="false" reason={quoteattr(reason)}/>'

@@ -8,7 +8,7 @@ import resvg_py
 from numpy.typing import NDArray
 
 from ganime.practice.characters import Character, View
-from ganime.practice.figure import HEIGHT, draw_chibi, draw_figure, half_width
+from ganime.practice.figure import CHIBI_BODY, HEIGHT, draw_chibi, draw_figure, half_width
 from ganime.practice.grounds import draw_ground
 from ganime.practice.svg import group
 
@@ -63,7 +63,8 @@ def render(scene: Scene) -> Pixels:
         )
     ground = draw_ground(scene.ground, width, size, np.random.default_rng(scene.seed))
     markup = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{size}">{ground}{placed}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{size}">'
+        f"{ground}{placed}</svg>"
     )
     pixels = _rasterise(markup, scene.ground == "transparent")
     return _tilt(pixels, *TILT[scene.viewpoint]) if scene.viewpoint in TILT else pixels
@@ -73,6 +74,7 @@ def _rasterise(markup: str, alpha: bool) -> Pixels:
     png = resvg_py.svg_to_bytes(svg_string=markup, skip_system_fonts=True)
     mode = cv2.IMREAD_UNCHANGED if alpha else cv2.IMREAD_COLOR
     decoded = cv2.imdecode(np.frombuffer(png, np.uint8), mode)
+    assert decoded is not None  # resvg wrote it
     order = cv2.COLOR_BGRA2RGBA if alpha else cv2.COLOR_BGR2RGB
     return np.asarray(cv2.cvtColor(decoded, order), dtype=np.uint8)
 
@@ -81,7 +83,7 @@ def _content(scene: Scene) -> tuple[str, float]:
     """The figures around x = 0, and the width they need [figure units]."""
     first = scene.characters[0]
     if scene.kind == "chibi":
-        return draw_chibi(first), 270
+        return draw_chibi(first), max(270, 2 * CHIBI_BODY[0] * half_width(first))
     if scene.kind != "multiple":
         return draw_figure(first, scene.view), 2 * half_width(first)
     reaches = [half_width(character) for character in scene.characters]

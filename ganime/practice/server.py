@@ -93,13 +93,13 @@ class PracticeSite:
         try:
             limit = min(int(query.get("limit", 100)), self.page_cap)
             page = int(query.get("pid", 0))
-            words = f"{query.get('tags', '')} id:{int(query['id'])}" if "id" in query else query.get("tags", "")  # noqa: E501 # fmt: skip
+            only = f" id:{int(query['id'])}" if "id" in query else ""
         except ValueError:
             return _xml(refusal("Search error: a number was expected."))
         offset = max(page, 0) * max(limit, 0)
         if offset > DEEPEST:
             return _xml(refusal("Search error: API limited due to abuse."))
-        found = self._index.search(words)
+        found = self._index.search(query.get("tags", "") + only)
         shown = found[offset : offset + max(limit, 0)]
         root = str(request.base_url).rstrip("/")
         if wants_json:
@@ -160,7 +160,10 @@ def _overview(index: Index) -> str:
         f'src="/thumbnails/{post.directory}/thumbnail_{post.image.rpartition(".")[0]}.jpg"></a>'
         for post, _ in index.posts[:60]
     )
-    return f"<!DOCTYPE html><title>practice booru</title><h1>practice booru</h1><p>{len(index.posts)} posts, the newest:</p>{shown}"  # noqa: E501
+    return (
+        "<!DOCTYPE html><title>practice booru</title><h1>practice booru</h1>"
+        f"<p>{len(index.posts)} posts, the newest:</p>{shown}"
+    )
 
 
 def _post_page(post: PostRecord) -> str:
@@ -272,6 +275,3 @@ def _settings(site: PracticeSite) -> uvicorn.Config:
         lifespan="off",
         timeout_graceful_shutdown=2,
     )
-
-
-__all__ = ["PracticeServer", "PracticeSite", "listen", "serve"]
