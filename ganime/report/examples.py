@@ -6,18 +6,22 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
+import pyarrow.compute as pc
 
 from ganime.report.records import Records
 from ganime.report.thumbnails import Thumbnails
 from ganime.report.words import number, say, web_link
-from ganime.rows import DecisionRow, PostRow
+from ganime.rows import DecisionRow, NeighbourRow, PostRow
+from ganime.store.manifest import Table
+from ganime.store.workspace import Workspace
 
 ItemT = TypeVar("ItemT")
 _MAX_TAGS = 60
-_KEPT_SHOWN = 24
-_DROPPED_SHOWN = 12
+_KEPT_SHOWN = 21
+_DROPPED_SHOWN = 21
 _POSTS_SHOWN = 12
 _GROUPS_SHOWN = 24
+_PAIRS_SHOWN = 6
 _ALT_TAGS = 4
 
 
@@ -33,6 +37,7 @@ class PostLink:
 class Measured:
     """A score held against a threshold; `position` and `mark` are percentages if both are 0-1."""
 
+    rule: str
     score: str
     sign: str
     threshold: str
@@ -64,6 +69,20 @@ class Examples:
     code: str
     total: int
     cards: list[Card]
+
+    @property
+    def pictured(self) -> bool:
+        """Whether there is a picture to show."""
+        return any(card.picture for card in self.cards)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two kept images that look alike, and how much."""
+
+    one: Card
+    other: Card
+    similarity: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,27 +195,46 @@ def duplicate_groups(records: Records, cards: Cards) -> tuple[list[Group], int]:
     return groups, len(members)
 
 
+def near_misses(workspace: Workspace, records: Records, cards: Cards) -> list[Pair]:
+    """Pairs of kept images that were compared and kept apart, the most alike first."""
+    table = Table(workspace, NeighbourRow).read(["image_id", "others", "similarity"])
+    busy = table.filter(pc.greater(pc.list_value_length(table["others"]), 0))
+    kept = set(records.kept)
+    pairs = {
+        tuple(sorted((row["image_id"], other))): similarity
+        for row in busy.to_pylist()
+        for other, similarity in zip(row["others"], row["similarity"], strict=True)
+        if row["image_id"] in kept and other in kept
+    }
+    order = sorted(pairs, key=lambda pair: (-pairs[pair], pair))[:_PAIRS_SHOWN]
+    return [Pair(cards.image(pair[0]), cards.image(pair[1]), pairs[pair]) for pair in order]
+
+
 def measured(row: DecisionRow) -> Measured | None:
     """What a decision measured, in words; None if it measured nothing."""
     if row.score is None:
         return None
     if row.threshold is None:
-        return Measured(number(row.score), "", "")
+        return Measured(row.rule, number(row.score), "", "")
     sign = "<" if row.score < row.threshold else ">" if row.score > row.threshold else "="
     if 0 <= row.score <= 1 and 0 <= row.threshold <= 1:
         return Measured(
+            row.rule,
             _fraction(row.score, row.threshold),
             sign,
             _fraction(row.threshold, row.score),
             round(100 * row.score, 1),
             round(100 * row.threshold, 1),
         )
-    return Measured(number(row.score), sign, number(row.threshold))
+    return Measured(row.rule, number(row.score), sign, number(row.threshold))
 
 
 def evidence(row: DecisionRow) -> list[tuple[str, str]]:
     """A decision's evidence as names and values."""
-    return [(say(name), _value(value)) for name, value in _parsed(row).items() if value != ""]
+    found = _parsed(row)
+    if row.decided_by == "person":
+        found = {"said by": found.get("by", ""), "note": found.get("note", "")}
+    return [(say(name), _value(value)) for name, value in found.items() if value != ""]
 
 
 def all_tags(row: PostRow) -> list[str]:

@@ -67,7 +67,7 @@ class Model:
     """One trained model; every part may be empty."""
 
     model_id: str
-    described: dict[str, Any]
+    sizes: list[tuple[str, str]]
     nimg: int
     finished: bool
     speed: float | None
@@ -90,7 +90,7 @@ def read_model(workspace: Workspace, model_id: str) -> Model:
     nimg = max([row.nimg for row in rows] + [grid.nimg for grid in grids], default=0)
     return Model(
         model_id=model_id,
-        described=_described(workspace, f"{root}/config.json"),
+        sizes=_sizes(_described(workspace, f"{root}/config.json")),
         nimg=nimg,
         finished=workspace.exists(f"{root}/finished.json"),
         speed=nimg / seconds if seconds else None,
@@ -193,6 +193,18 @@ def _grids(workspace: Workspace, root: str) -> tuple[list[Grid], int]:
         if found and picture:
             grids.append(Grid(int(found[1]), picture))
     return grids, len(keys)
+
+
+def _sizes(described: dict[str, Any]) -> list[tuple[str, str]]:
+    """Of the networks and of the training set, in words."""
+    parameters = described.get("parameters")
+    sizes = [
+        (name.capitalize(), f"{count(number)} parameters")
+        for name, number in (parameters if isinstance(parameters, dict) else {}).items()
+    ]
+    if isinstance(number := described.get("num_images"), int):
+        sizes.append(("Training set", f"{count(number)} images"))
+    return sizes
 
 
 def _described(workspace: Workspace, key: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ganime.report.examples import (
     duplicate_groups,
     kept_examples,
     lost_posts,
+    near_misses,
 )
 from ganime.report.funnel import Funnel, funnel_of
 from ganime.report.inputs import ReportInputs
@@ -76,6 +77,8 @@ def _gather(workspace: Workspace, inputs: ReportInputs) -> dict[str, Any]:
         "lost": lost_posts(records, cards),
         "groups": groups,
         "num_groups": num_groups,
+        "abstained": records.abstained,
+        "pairs": near_misses(workspace, records, cards),
         "questions": read_questions(workspace, inputs.classifiers, cards),
         "model": model,
         "origins": read_origins(workspace, records, inputs),

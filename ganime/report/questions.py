@@ -35,6 +35,7 @@ class Question:
         suspects: Labels that the held-out score contradicts, the worst first.
         num_suspects: How many there are in all.
         num_set_aside: How many of them were left out of training.
+        without_suspects: Precision and recall if those were wrong, in words.
     """
 
     question: str
@@ -47,6 +48,7 @@ class Question:
     suspects: list[Card]
     num_suspects: int = 0
     num_set_aside: int = 0
+    without_suspects: str = ""
 
 
 def read_questions(
@@ -75,6 +77,7 @@ def _read(workspace: Workspace, question: str, classifier_id: str, cards: Cards)
         suspects=[_suspect(item, cards) for item in suspects[:_SUSPECTS_SHOWN]],
         num_suspects=len(suspects),
         num_set_aside=int(figures.get("num_set_aside") or 0),
+        without_suspects=_without_suspects(figures),
     )
 
 
@@ -126,6 +129,14 @@ def _rates(figures: Figures) -> list[tuple[str, str, str]]:
             around = f"{interval[0]:.3f} – {interval[1]:.3f}" if interval else ""
             rates.append((title, f"{value:.3f}", around))
     return rates
+
+
+def _without_suspects(figures: Figures) -> str:
+    found = figures.get("without_suspects")
+    if not figures.get("num_set_aside") or not isinstance(found, Mapping):
+        return ""
+    named = [(name, found.get(name)) for name in ("precision", "recall")]
+    return ", ".join(f"{name} {value:.3f}" for name, value in named if value is not None)
 
 
 def _precision_recall(figures: Figures, threshold: float | None) -> Chart | None:

@@ -1,6 +1,6 @@
 """What the manifests hold about one run, read once."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +12,8 @@ from ganime.rows import DecisionRow, ImageRow, LabelRow, ListingRow, MemberRow, 
 from ganime.store.labels import LabelLog
 from ganime.store.manifest import Table, from_arrow
 from ganime.store.workspace import Workspace
+
+_NOT_SEEN = ("dropped_before", "not_asked")  # a rule abstained because it had nothing to look at
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,18 @@ class Records:
         # Later orders are put in first, so that the first one stays.
         rows = from_arrow(DecisionRow, table.sort_by([("order", "descending")]))
         return {row.image_id: row for row in rows}
+
+    @cached_property
+    def abstained(self) -> list[tuple[str, str, int]]:
+        """Rule, reason and count of images that reached a rule which could not tell, in order."""
+        table = self.decisions.filter(pc.equal(self.decisions["verdict"], "abstain"))
+        found: Counter[tuple[int, str, str]] = Counter()
+        for row in table.select(["image_id", "order", "rule", "reason"]).to_pylist():
+            drop = self.drops.get(row["image_id"])
+            reached = drop is None or drop.order > row["order"]
+            if reached and row["reason"] not in _NOT_SEEN:
+                found[row["order"], row["rule"], row["reason"] or "no_fact"] += 1
+        return [(rule, reason, number) for (_, rule, reason), number in sorted(found.items())]
 
     @cached_property
     def kept(self) -> list[str]:
