@@ -239,7 +239,7 @@ def main() -> None:
     """Entry point: 0 done, 1 failed, 2 wrong settings, 130 interrupted; no traceback unasked."""
     debug = "--debug" in sys.argv
     try:
-        app(exit_on_error=False, print_error=False)
+        app(sys.argv[1:], exit_on_error=False, print_error=False)
     except CycloptsError as error:
         _fail(f"{error}".strip() + "; see `ganime --help`", 2, debug=debug)
     except ConfigError as error:

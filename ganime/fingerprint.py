@@ -21,11 +21,18 @@ _WORKING_SIDE = 256  # all is measured on a copy whose longer side is this [px]
 _NEAR = 24  # levels of 255: JPEG noise stays below, a pale line on white above
 _BORDER = 10  # width of the border that is measured, of 256 [px]
 _GROUND_FRACTION = 0.5  # of the border: with less of one colour there is no ground to trim
-_SMALL_MARK = 0.05  # of the largest figure's area: smaller ones that float are marks
+_FIGURE = 0.05  # of the largest figure's area: smaller ones do not count for the box
+_MARK = 0.01  # of the largest part's area: smaller ones that float are painted over
+_STRIP = 0.2  # of the height or width: nothing thicker is a strip
+_STRIP_CLEAN = 0.1  # of a line between the letters and the picture at most
+_STRIP_END = 0.85  # of a line differ right beyond a strip
+_THICK_FRACTION = 0.5  # of the content: with less left there are only thin lines
+_DISC = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))  # thinner strokes are writing
 _LINE_FRACTION = 0.01  # of a row or column: more pixels off the ground make it content
 
 Box = tuple[int, int, int, int]
 _Mask = npt.NDArray[np.bool_]
+_Colour = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,81 +114,129 @@ def phash_pair(grey: npt.NDArray[np.uint8]) -> tuple[int, int]:
 def trim(image: Pixels) -> Trimmed:
     """Cut the border off, side by side, then what is left of floating marks.
 
-    A fixed level fails on tinted paper, so each side is trimmed by its own median colour. On a
-    plain ground, marks much smaller than the figure (a signature, a caption) do not count as
-    content.
+    A fixed level fails on tinted paper, so each side is trimmed by its own median colour. A strip
+    of another colour along a side, with a caption or without, goes first. On a plain ground, marks
+    much smaller than the figure (a signature, a line of text) do not count as content.
 
     Args:
         image: uint8 sRGB [H, W, 3].
     """
-    left, top, right, bottom = trim_box(image)
-    inside = image[top:bottom, left:right]
-    ground = _ground(image)
-    if ground is None:
-        return Trimmed((left, top, right, bottom), inside)
-    figure = _figure(_differs(inside, ground))
-    if not figure.any():
-        return Trimmed((left, top, right, bottom), inside)
-    x, y, width, height = cv2.boundingRect(figure.astype(np.uint8))
-    clean = np.where(figure[..., None], inside, ground.astype(np.uint8))
+    off_median = _off_median(image)
+    strips = [_strip(off) for off in off_median]
+    picture = _without(image, strips)
+    if any(strips):
+        off_median = _off_median(picture)
+    margins = [_margin(off) for off in off_median]
+    height, width = picture.shape[:2]
+    if margins[0] + margins[2] >= width or margins[1] + margins[3] >= height:
+        margins = [0, 0, 0, 0]  # nothing would be left
+    box = (margins[0], margins[1], width - margins[2], height - margins[3])
+    ground = _ground(picture)
+    if ground is not None:
+        picture, box = _without_marks(picture, box, ground)
+    left, top, right, bottom = box
     return Trimmed(
-        (left + x, top + y, left + x + width, top + y + height),
-        np.ascontiguousarray(clean[y : y + height, x : x + width]),
+        (strips[0] + left, strips[1] + top, strips[0] + right, strips[1] + bottom),
+        np.ascontiguousarray(picture[top:bottom, left:right]),
     )
 
 
-def trim_box(image: Pixels) -> Box:
-    """Box of the content: what differs from the median colour of each side's outermost line.
-
-    Args:
-        image: uint8 sRGB [H, W, 3].
-
-    Returns:
-        Left, top, right, bottom [px]; the whole image where nothing would be left.
+def _off_median(image: Pixels) -> list[npt.NDArray[np.float64]]:
+    """For the left, the top, the right and the bottom: of each line, from the outermost inwards,
+    the share of pixels that differ from the outermost line's median colour.
     """
+    outermost = (image[:, 0], image[0], image[:, -1], image[-1])
+    shares = []
+    for side, line in enumerate(outermost):
+        differs = _differs(image, np.median(line, axis=0).astype(np.int16))
+        across = 1 - side % 2  # the lines of left and right are columns
+        share = np.count_nonzero(differs, axis=1 - across) / differs.shape[1 - across]
+        shares.append(share[::-1] if side >= 2 else share)
+    return shares
+
+
+def _without(image: Pixels, margins: list[int]) -> Pixels:
+    left, top, right, bottom = margins
     height, width = image.shape[:2]
-    top = _first_content(image)
-    bottom = height - _first_content(image[::-1])
-    columns = image.transpose(1, 0, 2)
-    left = _first_content(columns)
-    right = width - _first_content(columns[::-1])
-    if top >= bottom or left >= right:
-        return 0, 0, width, height
-    return left, top, right, bottom
+    return image[top : height - bottom, left : width - right]
 
 
-def _first_content(lines: Pixels) -> int:
-    """Index of the first line with content, as seen from the side of line 0."""
-    median = np.median(lines[0], axis=0).astype(np.int16)
-    content = _differs(lines, median).mean(axis=1) > _LINE_FRACTION
-    return int(content.argmax()) if content.any() else len(lines)
+def _margin(off_median: npt.NDArray[np.float64]) -> int:
+    """Lines without content at one side."""
+    content = off_median > _LINE_FRACTION
+    return int(content.argmax()) if content.any() else len(content)
 
 
-def _differs(image: Pixels, colour: npt.NDArray[np.int16]) -> _Mask:
+def _strip(off_median: npt.NDArray[np.float64]) -> int:
+    """Thickness of a strip at one side; 0 if there is none.
+
+    A strip is of one colour but for letters, and ends at once all along the line, as no drawing
+    does: a clean line, then one of which nearly all differs.
+    """
+    off = off_median[: round(_STRIP * len(off_median)) + 2]
+    ends = off > _STRIP_END
+    if not ends.any() or (thickness := int(ends.argmax())) < 2:
+        return 0
+    # One line may hold a bit of both.
+    clean = off[thickness - 2 : thickness].min() < _STRIP_CLEAN
+    return thickness if clean else 0
+
+
+def _without_marks(picture: Pixels, box: Box, ground: _Colour) -> tuple[Pixels, Box]:
+    """The picture with its small floating marks painted over, and the box of the figures."""
+    left, top, right, bottom = box
+    content = _differs(picture[top:bottom, left:right], ground)
+    x, y, width, height = cv2.boundingRect(_figures(content))
+    if not width:
+        return picture, box
+    clean = np.empty_like(picture)
+    clean[:] = ground
+    cv2.copyTo(
+        picture[top:bottom, left:right], _large(content, _MARK), clean[top:bottom, left:right]
+    )
+    return clean, (left + x, top + y, left + x + width, top + y + height)
+
+
+def _differs(image: Pixels, colour: _Colour) -> _Mask:
     low = np.clip(colour - _NEAR, 0, 255).astype(np.uint8)
     high = np.clip(colour + _NEAR, 0, 255).astype(np.uint8)
     inside = cv2.inRange(image, low, high)
     return np.asarray(inside == 0)
 
 
-def _ground(image: Pixels) -> npt.NDArray[np.int16] | None:
+def _ground(image: Pixels) -> _Colour | None:
     border = border_pixels(image, 2)
-    median: npt.NDArray[np.int16] = np.median(border, axis=0).astype(np.int16)
+    median: _Colour = np.median(border, axis=0).astype(np.int16)
     plain = 1.0 - _differs(border[None], median).mean()
     return median if plain >= _GROUND_FRACTION else None
 
 
-def _figure(content: _Mask) -> _Mask:
-    """The large connected parts of the content and the ground they enclose or touch [H, W]."""
-    # Thin gaps in pale line art must not cut a figure apart.
-    joined = cv2.dilate(content.astype(np.uint8), np.ones((5, 5), np.uint8))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+def _figures(content: _Mask) -> Pixels:
+    """The large parts of the content, without thin strokes that hang on to them, uint8 [H, W].
+
+    A signature may cross the feet, so whatever is thinner than a few pixels goes. What outlines
+    enclose counts as content, or line art of pale figures would go too.
+    """
+    solid = _filled(content)
+    thick = np.asarray(cv2.morphologyEx(solid, cv2.MORPH_OPEN, _DISC), np.uint8)
+    if thick.sum() < _THICK_FRACTION * solid.sum():
+        thick = solid  # a sketch of open lines
+    return _large(thick, _FIGURE)
+
+
+def _large(content: _Mask | Pixels, fraction: float) -> Pixels:
+    """1 in connected parts of at least this fraction of the largest one's area, uint8 [H, W]."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(content.astype(np.uint8), connectivity=8)
     areas = stats[1:, cv2.CC_STAT_AREA]
-    if not len(areas):
-        return content
-    large = np.concatenate([[False], areas >= _SMALL_MARK * areas.max()])
-    figure: _Mask = large[labels]
-    return figure
+    large = np.concatenate([[0], areas >= fraction * areas.max(initial=1)]).astype(np.uint8)
+    return np.asarray(large[labels], np.uint8)
+
+
+def _filled(content: _Mask) -> Pixels:
+    """0 where the ground is in touch with the outside, else 1, uint8 [H, W]."""
+    outside = np.pad((~content).astype(np.uint8), 1, constant_values=1)
+    _, labels = cv2.connectedComponents(outside, connectivity=4)
+    return np.asarray(labels[1:-1, 1:-1] != labels[0, 0], np.uint8)
 
 
 def _working_copy(pixels: Pixels) -> Pixels:
@@ -212,8 +267,8 @@ def _border_facts(image: Pixels) -> dict[str, Any]:
     grey = _grey(image)
     across = cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8)
     down = cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8)
-    gradient = cv2.magnitude(across, down)
-    edges = border_pixels(np.repeat(gradient[..., None], 3, axis=2), _BORDER)
+    gradient = np.asarray(cv2.magnitude(across, down), np.float32)
+    edges = border_pixels(gradient[..., None], _BORDER)
     return {
         "border_colour": [int(channel) for channel in median],
         "background_fraction": float(1.0 - _differs(border[None], median).mean()),

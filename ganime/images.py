@@ -6,8 +6,11 @@ reason. Only a full decode notices a truncated file, so nothing here trusts a he
 """
 
 import io
+import struct
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -17,6 +20,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from ganime.errors import ImageError
 
 Pixels = npt.NDArray[np.uint8]
+Number = TypeVar("Number", np.uint8, np.float32)
 
 MAX_PIXELS = 64_000_000  # 256 MB as RGBA; the largest scans on boorus have about 50 million
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
@@ -32,7 +36,9 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_OURS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM")
+_JPEG = b"\xff\xd8\xff"
+_PNG = b"\x89PNG\r\n\x1a\n"
+_OURS = (_JPEG, _PNG, b"GIF87a", b"GIF89a", b"BM")
 _OTHERS = (  # what boorus also serve, by the bytes it starts with
     b"II*\x00",  # TIFF
     b"MM\x00*",
@@ -89,6 +95,7 @@ def decode(content: bytes, *, at_least: int | None = None) -> DecodedImage:
         raise ImageError("empty", "the file has no bytes")
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            _check_whole(content)
             return _decode_opened(image, content, at_least)
     except ImageError:
         raise
@@ -103,22 +110,22 @@ def decode(content: bytes, *, at_least: int | None = None) -> DecodedImage:
         raise ImageError(reason, f"{type(error).__name__}: {error}") from error
 
 
-def border_pixels(pixels: Pixels, width: int) -> Pixels:
+def border_pixels(pixels: npt.NDArray[Number], width: int) -> npt.NDArray[Number]:
     """The outermost pixels of an image.
 
     Args:
-        pixels: uint8 [H, W, 3].
+        pixels: Any type [H, W, C].
         width: Of the border [px]; a thin image is all border.
 
     Returns:
-        uint8 [N, 3], every pixel once.
+        The same type [N, C], every pixel once.
     """
-    height, across = pixels.shape[:2]
+    height, across, channels = pixels.shape
     if height <= 2 * width or across <= 2 * width:
-        return pixels.reshape(-1, 3)
+        return pixels.reshape(-1, channels)
     middle = pixels[width:-width]
     sides = [pixels[:width], pixels[-width:], middle[:, :width], middle[:, -width:]]
-    return np.concatenate([side.reshape(-1, 3) for side in sides])
+    return np.concatenate([side.reshape(-1, channels) for side in sides])
 
 
 def border_colour(pixels: Pixels) -> tuple[int, int, int]:
@@ -194,6 +201,25 @@ def _decode_opened(image: Image.Image, content: bytes, at_least: int | None) -> 
     )
 
 
+def _check_whole(content: bytes) -> None:
+    """Find what Pillow's decoders overlook: a zero tail (a transfer that stopped after the file was
+    made at full length) and checksums of PNG pixels.
+    """
+    if content.startswith(_JPEG):
+        cut = content.endswith(bytes(16)) and not content.rstrip(b"\0").endswith(b"\xff\xd9")
+        if cut:
+            raise ImageError("truncated", "zeros where the rest of the JPEG was to be")
+    elif content.startswith(_PNG):
+        place, kind = len(_PNG), b""
+        while kind != b"IEND":
+            length, kind = struct.unpack_from(">I4s", content, place)
+            end = place + 8 + length
+            (checksum,) = struct.unpack_from(">I", content, end)
+            if kind.isupper() and zlib.crc32(memoryview(content)[place + 4 : end]) != checksum:
+                raise ImageError("damaged", f"a wrong checksum in {kind!r}")
+            place = end + 4
+
+
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
@@ -258,6 +284,5 @@ def _unidentified(content: bytes) -> ImageError:
 
 
 def _speaks_of_truncation(error: Exception) -> bool:
-    return isinstance(error, EOFError) or any(
-        word in str(error).lower() for word in ("truncated", "not enough", "eof", "incomplete")
-    )
+    words = ("truncated", "not enough", "eof", "incomplete", "unpack_from requires a buffer")
+    return isinstance(error, EOFError) or any(word in str(error).lower() for word in words)

@@ -112,7 +112,7 @@ class NeighbourRow(Row):
     image_id: str = column("SHA-256 of the original")
     others: list[str] = column("image ids of its near-duplicate candidates; mostly empty")
     hamming: list[int] = column("bits that differ between the perceptual hashes, per other")
-    similarity: list[float] = column("normalised cross-correlation of the thumbnails, per other")
+    similarity: list[float] = column("of the thumbnails, see `ganime.similarity`, 0-1, per other")
     mirrored: list[bool] = column("whether the other matches as a mirror image, per other")
     run_id: str = column("the run that compared it", volatile=True)
 

@@ -15,7 +15,7 @@ class DuplicateOf(Filter):
     """
 
     similarity: float = Field(
-        0.85, ge=0, le=1, description="Wanted correlation of the thumbnails to call it the same."
+        0.85, ge=0, le=1, description="Wanted similarity of the thumbnails to call it the same."
     )
 
     def judge(self, facts: Facts, alive: Flags) -> Verdicts:

@@ -23,7 +23,7 @@ from ganime.config import Config, digest_of
 from ganime.errors import ImageError
 from ganime.fingerprint import THUMBNAIL, fingerprint
 from ganime.rows import ImageRow, NeighbourRow
-from ganime.similarity import similarity
+from ganime.similarity import MIN_SKETCH_CORRELATION, similarity, sketches
 from ganime.store.manifest import Manifest, Provenance, Table, read_part
 from ganime.store.originals import Originals
 from ganime.store.workspace import Workspace
@@ -34,14 +34,15 @@ log = logging.getLogger(__name__)
 Hashes = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.int64]
 _BLOCK = 4_000_000  # pairs of hashes compared at once: 32 MB
-_PAIRS = 2_000  # pairs of thumbnails verified at once: 50 MB
+_SKETCHES = 50_000  # pairs of sketches compared at once: 80 MB
+_PAIRS = 200  # pairs of thumbnails verified at once: they fit a cache
 
 
 class DedupeConfig(Config):
     """How near-duplicates are measured; how alike is too alike is the rule's to say."""
 
     max_hamming: int = Field(
-        10, ge=0, le=20, description="Bits of 64 by which the hashes of a pair may differ."
+        16, ge=0, le=20, description="Bits of 64 by which the hashes of a pair may differ."
     )
     min_similarity: float = Field(
         0.75, ge=0, le=1, description="Pairs less alike than this are not even recorded."
@@ -161,6 +162,7 @@ def compare(workspace: Workspace, config: DedupeConfig, run_id: str) -> Manifest
     )
     num_old = sum(image_id in done for image_id in ids)
     if num_old == len(ids):
+        _expire(workspace, config)  # a run killed after its last write left this undone
         return None
     place = {image_id: i for i, image_id in enumerate(table["image_id"].to_pylist())}
     table = table.take([place[image_id] for image_id in ids])
@@ -232,19 +234,23 @@ def _same_shape(boxes: list[list[int]], pairs: Pairs, tolerance: float) -> npt.N
 
 
 def _verified(workspace: Workspace, ids: list[str], pairs: Pairs) -> npt.NDArray[np.float32]:
-    """Similarity of each pair's thumbnails [P]."""
-    if not len(pairs):
-        return np.empty(0, np.float32)
+    """Similarity of each pair's thumbnails [P]; 0 where a first glance tells them apart."""
+    scores = np.zeros(len(pairs), np.float32)
     involved = np.unique(np.concatenate([pairs.one, pairs.other]))
     thumbnails = _thumbnails(workspace, [ids[i] for i in involved])
-    scores = []
-    for start in range(0, len(pairs), _PAIRS):
-        part = pairs.take(slice(start, start + _PAIRS))
-        one = thumbnails[np.searchsorted(involved, part.one)]
-        other = thumbnails[np.searchsorted(involved, part.other)]
-        flip = part.mirrored[:, None, None, None]
-        scores.append(similarity(one, np.where(flip, other[:, :, ::-1], other)))
-    return np.concatenate(scores)
+    straight, turned = sketches(thumbnails), sketches(thumbnails[:, :, ::-1])
+    one, other = np.searchsorted(involved, pairs.one), np.searchsorted(involved, pairs.other)
+    for start in range(0, len(pairs), _SKETCHES):
+        part = slice(start, start + _SKETCHES)
+        flip = pairs.mirrored[part, None]
+        seen = np.where(flip, turned[other[part]], straight[other[part]])
+        glance = np.einsum("pf,pf->p", straight[one[part]], seen)
+        likely = start + np.flatnonzero(glance >= MIN_SKETCH_CORRELATION)
+        for few in np.split(likely, range(_PAIRS, len(likely), _PAIRS)):
+            held = thumbnails[other[few]]
+            flip = pairs.mirrored[few, None, None, None]
+            scores[few] = similarity(thumbnails[one[few]], np.where(flip, held[:, :, ::-1], held))
+    return scores
 
 
 def _thumbnails(workspace: Workspace, image_ids: list[str]) -> npt.NDArray[np.uint8]:

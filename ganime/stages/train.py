@@ -40,17 +40,17 @@ class TrainConfig(Config):
     resolution: int = Field(
         64, ge=32, le=256, description="Side of the images [px], a power of two."
     )
-    nimg: int = Field(40_000, ge=1, description="Real images to show in all.")
-    batch: int = Field(32, ge=2, le=4096, description="Images per update.")
+    nimg: int = Field(60_000, ge=1, description="Real images to show in all.")
+    batch: int = Field(16, ge=2, le=4096, description="Images per update.")
     ema_kimg: float = Field(
         2.0, gt=0, description="Half-life of the averaged generator, in thousands of images."
     )
-    snapshot_nimg: int = Field(4_000, ge=1, description="Images between snapshots.")
-    checkpoint_nimg: int = Field(4_000, ge=1, description="Images between checkpoints.")
+    snapshot_nimg: int = Field(6_000, ge=1, description="Images between snapshots.")
+    checkpoint_nimg: int = Field(6_000, ge=1, description="Images between checkpoints.")
     metric_nimg: int = Field(512, ge=1, description="Images between rows of metrics.")
     keep_checkpoints: int = Field(2, ge=1, description="How many checkpoints to keep.")
     augment: tuple[Change, ...] = Field(
-        ("translation",), description="DiffAugment: colour, translation, cutout; empty for none."
+        (), description="DiffAugment: colour, translation, cutout; empty for none."
     )
     mirror: bool = Field(True, description="Show half of the real images mirrored.")
     precision: Precision = Field(

@@ -116,7 +116,7 @@ def _tell_facts(workspace: Workspace, image_id: str) -> list[str]:
             if image_id in (edges.image_id, other):
                 twin = other if edges.image_id == image_id else edges.image_id
                 lines.append(
-                    f"looks like {twin[:12]}: {hamming} bits apart, thumbnails correlate "
+                    f"looks like {twin[:12]}: {hamming} bits apart, similarity "
                     f"{similarity:.3f}" + (", mirrored" if mirrored else "")
                 )
     return lines

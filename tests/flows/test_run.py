@@ -1,5 +1,6 @@
 """The main job, whole: real HTTP, real Prefect, real Parquet, a real GAN."""
 
+import json
 import os
 import random
 import re

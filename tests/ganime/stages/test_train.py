@@ -187,7 +187,7 @@ def test_the_id_follows_what_changes_the_result_and_nothing_else() -> None:
     same = {"device": "cuda", "num_threads": 2, "checkpoint_nimg": 1, "keep_checkpoints": 9}
     for name, value in same.items():
         assert with_changes(**{name: value}) == model_id(VERSION, CONFIG)
-    other = {"seed": 1, "nimg": 64, "batch": 8, "augment": (), "recipe": Dcgan(latent=9)}
+    other = {"seed": 1, "nimg": 64, "batch": 8, "augment": ("colour",), "recipe": Dcgan(latent=9)}
     ids = {with_changes(**{name: value}) for name, value in other.items()}
     ids |= {model_id(VERSION, CONFIG), model_id("another/version", CONFIG)}
     assert len(ids) == len(other) + 2
