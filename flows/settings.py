@@ -1,4 +1,4 @@
-"""How our entry points run Prefect: quiet, on this machine alone. Import before prefect."""
+"""The environment of our entry points: Prefect quiet and on this machine alone."""
 
 import os
 
@@ -12,13 +12,20 @@ DEFAULTS = {
     "PREFECT_LOGGING_EXTRA_LOGGERS": "ganime",
     # The embedded server needs up to 15 s on a slow disk.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "60",
+    # Shards run in threads of their own; BLAS and OpenMP threads on top would spin against them.
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "passive",
     # Results are small references; no pickle.
     "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
 }
 
 
 def apply(*, debug: bool) -> None:
-    """Set them; with `debug` Prefect's own log goes to the console as well."""
+    """Set them, before numpy, torch or prefect are imported.
+
+    Args:
+        debug: Prefect's own log goes to the console as well.
+    """
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
     if not debug:

@@ -91,7 +91,7 @@ def fingerprint(content: bytes) -> Fingerprint:
         thumbnail=thumbnail.tobytes(),
         alpha_fraction=decoded.alpha_fraction,
         **_border_facts(image),
-        sharpness=float(cv2.Laplacian(_grey(image), cv2.CV_32F).var()),
+        sharpness=_stable(cv2.Laplacian(_grey(image), cv2.CV_32F).var(dtype=np.float64)),
     )
 
 
@@ -272,7 +272,7 @@ def _border_facts(image: Pixels) -> dict[str, Any]:
     return {
         "border_colour": [int(channel) for channel in median],
         "background_fraction": float(1.0 - _differs(border[None], median).mean()),
-        "background_texture": float(edges.mean()),
+        "background_texture": _stable(edges.mean(dtype=np.float64)),
     }
 
 
@@ -288,3 +288,8 @@ def _bits(coefficients: npt.NDArray[np.float64]) -> int:
 
 
 _DCT = _dct_matrix()
+
+
+def _stable(value: float) -> float:
+    """The same on every run: how sums are grouped depends on where an array lies in memory."""
+    return round(float(value), 6)

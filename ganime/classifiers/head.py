@@ -42,7 +42,7 @@ class HeadConfig(Config):
         description="Penalties to choose from by cross-validation.",
     )
     components: int = Field(
-        256, ge=1, description="Leading components of the standardised features that are used."
+        128, ge=1, description="Leading components of the standardised features that are used."
     )
     clean_rounds: int = Field(
         2, ge=0, description="How often weak answers that look wrong are set aside."
@@ -135,7 +135,7 @@ def fit_head(
     mean, scale, basis = _standardise(examples.features, config.components)
     inputs = ((examples.features - mean) / scale) @ basis
     set_aside = np.zeros(len(answers), bool)
-    l2, logits = _cross_validate(inputs, answers, ~set_aside, folds, config)
+    l2, logits = _cross_validate(inputs, answers, ~set_aside, folds, config.l2)
     for _ in range(config.clean_rounds):
         chance = calibrated(logits, *fit_platt(logits[~set_aside], answers[~set_aside]))
         # Only a no is doubted: a tag is often forgotten, but seldom added by mistake.
@@ -143,7 +143,9 @@ def fit_head(
         if np.array_equal(suspects, set_aside):
             break
         set_aside = suspects
-        l2, logits = _cross_validate(inputs, answers, ~set_aside, folds, config)
+        l2, logits = _cross_validate(inputs, answers, ~set_aside, folds, (l2,))
+    if set_aside.any():  # cleaner answers may bear a weaker penalty
+        l2, logits = _cross_validate(inputs, answers, ~set_aside, folds, config.l2)
     used = ~set_aside
     linear = fit_logistic(inputs[used], answers[used], balanced_weights(answers[used]), l2)
     slope, offset = fit_platt(logits[used], answers[used])
@@ -170,7 +172,8 @@ def _standardise(features: Features, components: int) -> tuple[Numbers, Numbers,
     scale = np.where(scale > 1e-6, scale, 1.0)
     standardised = (features - mean) / scale
     _, directions = np.linalg.eigh(standardised.T @ standardised / len(features))
-    return mean, scale, directions[:, ::-1][:, :components]
+    # Fewer examples than components span fewer directions.
+    return mean, scale, directions[:, ::-1][:, : min(components, len(features))]
 
 
 def _cross_validate(
@@ -178,12 +181,12 @@ def _cross_validate(
     answers: Answers,
     used: Answers,
     folds: npt.NDArray[np.int64],
-    config: HeadConfig,
+    penalties: Sequence[float],
 ) -> tuple[float, Numbers]:
     """The penalty with the least held-out loss, and all held-out scores under it [N]."""
     weights = np.zeros(len(answers))
     weights[used] = balanced_weights(answers[used])
-    penalties = sorted(config.l2, reverse=True)
+    penalties = sorted(penalties, reverse=True)
     held_out = np.zeros((len(penalties), len(answers)))
     for fold in range(int(folds.max()) + 1):
         out = folds == fold

@@ -8,7 +8,7 @@ import numpy.typing as npt
 Numbers = npt.NDArray[np.float64]
 Answers = npt.NDArray[np.bool_]
 _MAX_STEPS = 50
-_TOLERANCE = 1e-9  # of the gradient; Newton then stands at the optimum to float64's precision
+_TOLERANCE = 1e-8  # of the gradient; one more of Newton's steps would square the distance left
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def _finds(search: str, tags: Collection[str]) -> bool:
 CHIBI = QuestionConfig(
     question="chibi",
     positive_tags=("chibi", "chibi_only"),
-    negative_tags=("solo -chibi_inset",),
+    negative_tags=("solo -chibi_inset", "2girls -chibi_inset", "multiple_girls -chibi_inset"),
 )
 MULTIPLE = QuestionConfig(
     question="multiple",

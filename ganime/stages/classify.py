@@ -43,6 +43,9 @@ class ClassifyConfig(Config):
     backbone: BackboneConfig = BackboneConfig()
     questions: tuple[QuestionConfig, ...] = (CHIBI, MULTIPLE, VIEWPOINT, BACKGROUND)
     head: HeadConfig = HeadConfig()
+    min_precision: float = Field(
+        0.5, ge=0, le=1, description="A classifier with a lower held-out precision is not obeyed."
+    )
     min_answers: int = Field(
         8, ge=2, description="A question with fewer yes or fewer no gets no classifier."
     )
@@ -96,16 +99,35 @@ def run(
     for classifier_id in classifiers.values():
         score(workspace, classifier_id, image_ids, run_id)
     thresholds = {
-        question: (classifier_id, float(load_figures(workspace, classifier_id)["threshold"]))
+        question: (classifier_id, threshold)
         for question, classifier_id in classifiers.items()
+        if (threshold := _trusted_threshold(workspace, config, question, classifier_id)) is not None
     }
     log.info(
         "classify: %d images, %s",
         len(image_ids),
         ", ".join(f"{name} above {cut:.3f}" for name, (_, cut) in thresholds.items())
-        or "no question has enough answers",
+        or "no question has a classifier to trust",
     )
     return thresholds
+
+
+def _trusted_threshold(
+    workspace: Workspace, config: ClassifyConfig, question: str, classifier_id: str
+) -> float | None:
+    """The classifier's threshold, or None if it is wrong too often to drop images by it."""
+    figures = load_figures(workspace, classifier_id)
+    precision = float(figures["without_suspects"]["precision"] or 0.0)
+    if precision >= config.min_precision:
+        return float(figures["threshold"])
+    log.warning(
+        "classify: %s has a held-out precision of %.2f, below classify.min_precision = %.2f, so "
+        "its rule will abstain; label more images with `ganime label`",
+        question,
+        precision,
+        config.min_precision,
+    )
+    return None
 
 
 def prepare_backbone(
@@ -285,7 +307,7 @@ def _enough(
         return True
     log.warning(
         "classify: %s has no classifier, so its rule will abstain: %d yes and %d no are known, at "
-        "least %d of each are needed; label some with `ganime labels`, or name tags that tell in "
+        "least %d of each are needed; label some with `ganime label`, or name tags that tell in "
         "classify.questions",
         *(question.question, yes, no, least),
     )

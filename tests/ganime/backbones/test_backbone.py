@@ -137,9 +137,7 @@ def test_weights_of_another_architecture_are_refused(
     torch.save(state, tmp_path / "resnet18.pth")
 
     with pytest.raises(WeightsError, match="does not fit torchvision's mobilenet_v2"):
-        load_backbone(
-            small(architecture="mobilenet_v2", weights=str(tmp_path / "resnet18.pth"))
-        )
+        load_backbone(small(architecture="mobilenet_v2", weights=str(tmp_path / "resnet18.pth")))
 
 
 @pytest.mark.parametrize(

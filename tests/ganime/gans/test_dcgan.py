@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from ganime.errors import ConfigError
 from ganime.gans.dcgan import Dcgan
 from ganime.gans.layers import num_parameters
 
@@ -35,8 +36,8 @@ def test_the_parameters_are_those_of_the_paper() -> None:
     assert num_parameters(recipe.discriminator(64)) == kernels + biases_and_norms
 
 
-def test_nearest_upsampling_makes_the_same_shapes() -> None:
-    recipe = Dcgan(latent=8, width_generator=4, widest=16, upsampling="nearest")
+def test_transposed_convolutions_make_the_same_shapes() -> None:
+    recipe = Dcgan(latent=8, width_generator=4, widest=16, upsampling="transposed")
     assert recipe.generator(32)(torch.randn(2, 8)).shape == (2, 3, 32, 32)
 
 
@@ -76,7 +77,9 @@ def test_the_penalty_is_half_gamma_times_the_squared_slope() -> None:
             return 3.0 * images[:, 0, 0, 0]
 
     images = torch.zeros(4, 3, 32, 32)
-    penalty = Dcgan(r1=0.5).discriminator_penalty(Slope(), images, images, 0)
+    penalty = Dcgan(r1=0.5, batch_norm_discriminator=False).discriminator_penalty(
+        Slope(), images, images, 0
+    )
     assert penalty is not None
     assert penalty.item() == pytest.approx(0.5 * 0.5 * 9.0, rel=1e-4)
     assert Dcgan(r1=0.0).discriminator_penalty(Slope(), images, images, 0) is None
@@ -85,3 +88,15 @@ def test_the_penalty_is_half_gamma_times_the_squared_slope() -> None:
 def test_batch_norm_makes_reals_and_fakes_pass_apart() -> None:
     assert Dcgan(batch_norm_discriminator=True).separate_passes
     assert not Dcgan(batch_norm_discriminator=False).separate_passes
+
+
+def test_a_penalty_on_single_images_is_refused_beside_batch_norm() -> None:
+    with pytest.raises(ConfigError, match=r"r1 is 0\.5 with batch_norm_discriminator"):
+        Dcgan.parse({"r1": 0.5, "batch_norm_discriminator": True})
+
+
+def test_without_batch_norm_the_signal_keeps_its_size() -> None:
+    torch.manual_seed(0)
+    network = Dcgan(batch_norm_discriminator=False).discriminator(64)
+    logits = network(torch.randn(64, 3, 64, 64))
+    assert 0.3 < logits.square().mean().sqrt().item() < 4
