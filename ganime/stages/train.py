@@ -58,7 +58,7 @@ class TrainConfig(Config):
     )
     seed: int = Field(0, ge=0, description="Of all random numbers.")
     device: Device = Field("auto", description="auto is cuda where there is one.")
-    num_threads: int = Field(0, ge=0, description="CPU threads; 0 for all.")
+    num_threads: int = Field(0, ge=0, description="CPU threads; 0 for all but one.")
 
     @field_validator("resolution")
     @classmethod

@@ -43,7 +43,7 @@ def save_checkpoint(
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
     content = buffer.getvalue()
-    # torch checks no checksum; the digest at the end tells damage. Its zip reader would mind.
+    # torch.load checks no checksum, so a digest follows; load_checkpoint strips it again.
     digest = hashlib.sha256(content).digest()
     with workspace.writing(checkpoint_key(model_id, nimg)) as path, path.open("wb") as file:
         file.write(content)

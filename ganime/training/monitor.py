@@ -14,7 +14,7 @@ from ganime.rows import MetricRow
 log = logging.getLogger(__name__)
 
 LEAST_DIVERSITY = 0.25  # of fakes against reals; samples that look alike lie below
-MOST_TOLD_APART = 0.998  # share of fakes ranked below reals; beyond, gradients carry little
+LEAST_LOSS = 0.005  # of the discriminator; one that is never wrong gives hardly any gradient
 NUM_ROWS_TO_WARN = 10  # in a row, so that a passing dip stays quiet
 
 
@@ -72,7 +72,7 @@ class Monitor:
         self._counts = dict(state["counts"])
 
     def _look_for_collapse(self, means: Mapping[str, float], nimg: int) -> None:
-        diversity, told_apart = means.get("diversity", 1.0), means.get("told_apart", 0.0)
+        diversity, loss = means.get("diversity", 1.0), means.get("loss_discriminator", 1.0)
         if self._persists("diversity", diversity < LEAST_DIVERSITY):
             log.warning(
                 "train: at %d images shown the generator's images differ from each other by only "
@@ -80,12 +80,12 @@ class Monitor:
                 nimg,
                 100 * diversity,
             )
-        if self._persists("told_apart", told_apart > MOST_TOLD_APART):
+        if self._persists("loss_discriminator", abs(loss) < LEAST_LOSS):
             log.warning(
-                "train: at %d images shown the discriminator tells %.1f%% of the images apart; the "
-                "generator learns little from it (augment more, or lower its learning rate)",
+                "train: at %d images shown the discriminator's loss is %.4f; the generator learns "
+                "little from one that is never wrong (augment more, or lower its learning rate)",
                 nimg,
-                100 * told_apart,
+                loss,
             )
 
     def _persists(self, name: str, suspicious: bool) -> bool:

@@ -128,7 +128,7 @@ def test_a_question_with_too_few_answers_has_no_classifier_and_says_so(
 
     assert set(found) == {"disc"}
     assert "never has no classifier" in caplog.text
-    assert "ganime labels" in caplog.text
+    assert "ganime label" in caplog.text
     assert not Table(workspace, ScoreRow, "never").parts()
 
 
