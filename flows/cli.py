@@ -112,7 +112,7 @@ def run(
     options: RunOptions = RunOptions(),
     *,
     workspace: WorkspaceOption = "workspace",
-    preset: Annotated[str, option(HOW, "default, demo or smoke.")] = "default",
+    preset: Annotated[str, option(HOW, "default, faces, demo or smoke.")] = "default",
     dry_run: Annotated[bool, option(HOW, "Print all settings as JSON and stop.")] = False,
     debug: DebugOption = False,
 ) -> None:
@@ -136,7 +136,7 @@ def demo(
     options: RunOptions = RunOptions(),
     *,
     workspace: WorkspaceOption = "workspace-demo",
-    preset: Annotated[str, option(HOW, "default, demo or smoke.")] = "demo",
+    preset: Annotated[str, option(HOW, "default, faces, demo or smoke.")] = "demo",
     posts: Annotated[int, option(WHAT, "How many posts to draw.")] = 2000,
     seed: Annotated[int, option(WHAT, "Seed of the drawings.")] = 0,
     port: Annotated[int, option(WHERE, "Port of the practice booru.")] = DEMO_PORT,

@@ -43,16 +43,32 @@ class RunConfig(Config):
         return self
 
 
-# What differs from the defaults of the stages. Minutes are of 2 CPU cores with AMX.
+# What differs from the defaults of the stages.
 PRESETS: dict[str, dict[str, Any]] = {
-    # Real posts at 64 px; weights of the backbone are downloaded or given by path.
+    # Full-body characters on plain grounds, 64 px; the backbone's weights are downloaded or given.
     "default": {},
-    # The practice booru from drawing to report in under 8 minutes, features trained on the spot.
+    # Cropped faces: grounds, viewpoints and companions do not matter, 64 px are enough.
+    "faces": {
+        "pad": {"size": 96},
+        "classify": {"questions": ()},
+        "curate": {
+            "rules": (
+                "decodable",
+                "tags",
+                {"name": "min_side", "pixels": 64},
+                "aspect",
+                "duplicate",
+            )
+        },
+    },
+    # The practice booru on two idle cores in 8 minutes; the backbone learns from the posts' tags.
     "demo": {
         "crawl": {"limit": 2000},
         "pad": {"size": 128},
-        "classify": {"backbone": {"weights": "tags", "size": 64}},
-        "train": {"nimg": 40_000},
+        "classify": {
+            "backbone": {"weights": "tags", "size": 64, "pretraining": {"epochs": 8}},
+        },
+        "train": {"nimg": 60_000, "num_threads": 2},
     },
     # Everything once, as small as it goes: for tests.
     "smoke": {

@@ -43,14 +43,17 @@ class TrainConfig(Config):
     nimg: int = Field(60_000, ge=1, description="Real images to show in all.")
     batch: int = Field(16, ge=2, le=4096, description="Images per update.")
     ema_kimg: float = Field(
-        2.0, gt=0, description="Half-life of the averaged generator, in thousands of images."
+        4.0, gt=0, description="Half-life of the averaged generator, in thousands of images."
     )
     snapshot_nimg: int = Field(6_000, ge=1, description="Images between snapshots.")
     checkpoint_nimg: int = Field(6_000, ge=1, description="Images between checkpoints.")
     metric_nimg: int = Field(512, ge=1, description="Images between rows of metrics.")
     keep_checkpoints: int = Field(2, ge=1, description="How many checkpoints to keep.")
     augment: tuple[Change, ...] = Field(
-        (), description="DiffAugment: colour, translation, cutout; empty for none."
+        ("translation",), description="DiffAugment: colour, translation, cutout; empty for none."
+    )
+    cooldown: float = Field(
+        0.5, ge=0, le=1, description="Last share of the run, in which learning rates fall to zero."
     )
     mirror: bool = Field(True, description="Show half of the real images mirrored.")
     precision: Precision = Field(
@@ -242,6 +245,7 @@ def _trainer(config: TrainConfig, images: npt.NDArray[np.uint8]) -> Trainer:
         device=device,
         bfloat16=uses_bfloat16(config.precision, device),
         seed=config.seed,
+        cooldown=config.cooldown,
     )
 
 

@@ -53,6 +53,7 @@ class Trainer:
         device: Where.
         bfloat16: Whether the networks compute in bfloat16.
         seed: Of all random numbers.
+        cooldown: Last share of the run in which the learning rates fall to zero.
 
     Attributes:
         nimg: Real images shown so far.
@@ -73,7 +74,9 @@ class Trainer:
         device: torch.device,
         bfloat16: bool,
         seed: int,
+        cooldown: float = 0.0,
     ) -> None:
+        self._cooldown = cooldown
         self._recipe, self._batches, self._batch = recipe, batches, batch
         self._total, self._changes, self._seed = total, changes, seed
         self._device, self._bfloat16 = device, bfloat16
@@ -81,6 +84,8 @@ class Trainer:
         self.generator = _place(recipe.generator(resolution), device)
         self.discriminator = _place(recipe.discriminator(resolution), device)
         self._optimisers = recipe.optimisers(self.generator, self.discriminator)
+        groups = [group for optimiser in self._optimisers for group in optimiser.param_groups]
+        self._rates = [group["lr"] for group in groups]
         self.average = MovingAverage(self.generator, ema_nimg)
         self.monitor = Monitor()
         self.nimg = 0
@@ -96,6 +101,7 @@ class Trainer:
         for _ in range(self._recipe.discriminator_steps):
             seed_torch(self._seed, _STEP, self.nimg)
             self._recipe.advance(self.generator, self.discriminator, self.nimg, self._total)
+            self._set_rates()
             real = self._batches.at(self.nimg).to(self._device)
             z = torch.randn((self._batch, self._recipe.num_latents), device=self._device)
             with self._autocast():
@@ -105,6 +111,14 @@ class Trainer:
         self._update_generator(real, fake, z)
         self.average.update(self.nimg, self.nimg - before)
         self.monitor.add({"diversity": _spread(fake) / _spread(real).clamp_min(1e-8)})
+
+    def _set_rates(self) -> None:
+        """Constant, then linearly to zero; from `nimg` alone, so that a resume is exact."""
+        left = (self._total - self.nimg) / self._total
+        factor = min(1.0, left / self._cooldown) if self._cooldown else 1.0
+        groups = [group for optimiser in self._optimisers for group in optimiser.param_groups]
+        for group, rate in zip(groups, self._rates, strict=True):
+            group["lr"] = rate * factor
 
     def _update_discriminator(self, real: Tensor, fake: Tensor) -> None:
         real, fake = augment(torch.cat([real, fake]), self._changes).chunk(2)

@@ -24,7 +24,7 @@ def ganime(
 WRONG = [
     (["run", "--colour", "blue"], "--colour"),
     (["fly"], "fly"),
-    (["run", "--preset", "huge"], "no preset is called 'huge'; known: default, demo, smoke"),
+    (["run", "--preset", "huge"], "no preset is called 'huge'; known: default, faces, demo, smoke"),
     (["run", "--set", "pad.colour=3"], "pad.colour: unknown setting"),
     (["run", "--set", "pad.size=3"], "pad.size"),
     (["run", "--set", "pad"], "wanted KEY=VALUE"),
@@ -89,3 +89,26 @@ def test_every_command_has_help(
     code, output, _ = ganime(name, "--help", monkeypatch=monkeypatch, capsys=capsys)
     assert code == 0
     assert "--debug" in output
+
+
+def test_the_readme_names_every_preset_and_command() -> None:
+    from ganime.presets import PRESETS
+
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert [name for name in PRESETS if f"`{name}`" not in readme] == []
+    assert [
+        name
+        for name in ("run", "demo", "practice", "status", "explain", "label")
+        if f"ganime {name}" not in readme
+    ] == []
+
+
+@pytest.mark.parametrize("preset", ["default", "faces", "demo", "smoke"])
+def test_every_preset_is_a_whole_valid_run(
+    preset: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, output, _ = ganime(
+        "run", "--preset", preset, "--dry-run", monkeypatch=monkeypatch, capsys=capsys
+    )
+    assert code == 0
+    assert json.loads(output)["train"]["resolution"] in (32, 64)

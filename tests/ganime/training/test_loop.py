@@ -15,7 +15,7 @@ BATCH = 4
 WITHOUT_BATCH_NORM = {"batch_norm_discriminator": False, "r1": 0.1}
 
 
-def trainer(*, bfloat16: bool = False, **options: Any) -> Trainer:
+def trainer(*, bfloat16: bool = False, cooldown: float = 0.5, **options: Any) -> Trainer:
     images = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3), dtype=np.uint8)
     small = {"latent": 8, "width_generator": 4, "width_discriminator": 4, "widest": 16}
     return Trainer(
@@ -29,6 +29,7 @@ def trainer(*, bfloat16: bool = False, **options: Any) -> Trainer:
         device=torch.device("cpu"),
         bfloat16=bfloat16,
         seed=7,
+        cooldown=cooldown,
     )
 
 
@@ -128,3 +129,23 @@ def test_the_pace_counts_only_what_was_shown_since_it_began() -> None:
     assert (told.nimg, told.total) == (1064, 2000)
     assert told.images_per_second > 0
     assert told.eta_s == pytest.approx((2000 - 1064) / told.images_per_second)
+
+
+def rates(trained: Trainer) -> list[float]:
+    return [group["lr"] for group in trained._optimisers[0].param_groups]
+
+
+def test_learning_rates_fall_to_zero_over_the_cooldown() -> None:
+    trained = trainer(cooldown=0.5)
+    (full,) = rates(trained)
+    seen = []
+    for _ in range(6):
+        trained.step()
+        seen += rates(trained)
+    assert seen == pytest.approx([full, full, full, full, full * 2 / 3, full / 3])
+
+
+def test_without_a_cooldown_learning_rates_stay() -> None:
+    trained = trainer(cooldown=0.0)
+    before = rates(trained)
+    assert rates(steps(trained, 6)) == before
