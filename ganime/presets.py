@@ -68,7 +68,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "classify": {
             "backbone": {"weights": "tags", "size": 64, "pretraining": {"epochs": 8}},
         },
-        "train": {"nimg": 60_000, "num_threads": 2},
+        "train": {"nimg": 50_000, "snapshot_nimg": 5_000},
     },
     # Everything once, as small as it goes: for tests.
     "smoke": {

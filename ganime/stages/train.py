@@ -45,7 +45,9 @@ class TrainConfig(Config):
     ema_kimg: float = Field(
         4.0, gt=0, description="Half-life of the averaged generator, in thousands of images."
     )
-    snapshot_nimg: int = Field(6_000, ge=1, description="Images between snapshots.")
+    snapshot_nimg: int = Field(
+        6_000, ge=1, description="Images between snapshots; one more comes early."
+    )
     checkpoint_nimg: int = Field(6_000, ge=1, description="Images between checkpoints.")
     metric_nimg: int = Field(512, ge=1, description="Images between rows of metrics.")
     keep_checkpoints: int = Field(2, ge=1, description="How many checkpoints to keep.")
@@ -155,7 +157,7 @@ class _Run:
                 losses = self._take_rows(told)
             if progress is not None:
                 progress(told)
-            if self._due(before, config.snapshot_nimg):
+            if self._snapshot_due(before):
                 self._save_snapshot()
             if self._due(before, config.checkpoint_nimg):
                 self._save_checkpoint()
@@ -164,6 +166,13 @@ class _Run:
     def _due(self, before: int, interval: int) -> bool:
         now = self._trainer.nimg
         return now // interval > before // interval or self._trainer.done
+
+    def _snapshot_due(self, before: int) -> bool:
+        """Every `snapshot_nimg`, and once after a fifth of it: the first images teach the most."""
+        early = self._config.snapshot_nimg // 5
+        return self._due(before, self._config.snapshot_nimg) or (
+            before < early <= self._trainer.nimg
+        )
 
     def _take_rows(self, told: Progress) -> dict[str, float]:
         rows = self._trainer.monitor.rows(told.nimg)

@@ -75,7 +75,7 @@ def test_a_run_leaves_all_that_it_promises(workspace: Workspace, images: np.ndar
     told: list[Progress] = []
     identity = run(workspace, CONFIG, images, VERSION, "run-1", told.append)
     assert identity == model_id(VERSION, CONFIG)
-    assert snapshots(workspace, identity) == [16, 32, 48]
+    assert snapshots(workspace, identity) == [4, 16, 32, 48]
     assert checkpoints(workspace, identity) == [32, 48]
     described = json.loads(workspace.read_bytes(f"models/{identity}/config.json"))
     assert described["dataset_version"] == VERSION
