@@ -28,7 +28,7 @@ from ganime.filters.min_side import MinSide
 from ganime.filters.tags import Tags
 from ganime.rows import DecisionRow, ImageRow, LabelRow, MemberRow, NeighbourRow, PostRow, ScoreRow
 from ganime.store.lineage import CrawledImage, point_to_latest
-from ganime.store.manifest import Provenance, Table
+from ganime.store.manifest import Provenance, Table, from_arrow
 from ganime.store.pixels import PaddedPixels, Pixels
 from ganime.store.workspace import Workspace
 
@@ -143,14 +143,14 @@ def gather(
     """Bring together all facts of these images, as columns."""
     names = ["width", "height", "alpha_fraction", "background_fraction", "background_texture"]
     names += ["sharpness", "num_bytes"]
-    table = Table(workspace, ImageRow).read(["image_id", "problem", *names])
+    table = Table(workspace, ImageRow).read()
     place = {image_id: i for i, image_id in enumerate(table["image_id"].to_pylist())}
     missing = [image.image_id for image in images if image.image_id not in place]
     if missing:
         raise GanimeError(f"{len(missing)} images have no facts yet, the first {missing[0]}")
     order = np.array([place[image.image_id] for image in images], dtype=np.int64)
     ours = table.take(pa.array(order))
-    image_rows = {row.image_id: row for row in Table(workspace, ImageRow).rows()}
+    image_rows = {row.image_id: row for row in from_arrow(ImageRow, ours)}
     neighbours = Table(workspace, NeighbourRow).rows()
     return Facts(
         image_ids=ours["image_id"].to_pylist(),

@@ -1,6 +1,5 @@
 """Snapshots: the averaged generator, to use. Written by training, read by everything else."""
 
-import io
 import json
 import re
 from typing import Any
@@ -9,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.torch
 import torch
-from PIL import Image
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from ganime.errors import ConfigError, WeightsError
 from ganime.gans import GANS, Recipe
+from ganime.images import encode_png
 from ganime.store.workspace import Workspace
 from ganime.training.dataset import to_pixels
 
@@ -170,10 +169,3 @@ def tile(images: npt.NDArray[np.uint8], num_columns: int) -> npt.NDArray[np.uint
     grid[:num] = images
     rows = grid.reshape(num_rows, num_columns, side, side, 3).transpose(0, 2, 1, 3, 4)
     return rows.reshape(num_rows * side, num_columns * side, 3)
-
-
-def encode_png(image: npt.NDArray[np.uint8]) -> bytes:
-    """uint8 sRGB [H, W, 3] as PNG."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
-    return buffer.getvalue()
