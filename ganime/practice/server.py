@@ -1,32 +1,34 @@
 """The practice booru's HTTP server, on loopback."""
 
 import asyncio
-import html
-import io
 import logging
 import socket
 import threading
 import time
+from asyncio.transports import Transport
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import uvicorn
-from PIL import Image
-from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ganime.errors import GanimeError
-from ganime.practice.corpus import Corpus, PostRecord
-from ganime.practice.protocol import Index, as_json, as_xml, refusal
+from ganime.errors import ConfigError, GanimeError
+from ganime.practice.answers import not_found
+from ganime.practice.collection import Collection
+from ganime.practice.corpus import Corpus
+from ganime.practice.faults import FaultSchedule, Spoiling
+from ganime.practice.protocol import Handler
+from ganime.practice.protocols import PROTOCOLS
+from ganime.practice.traffic import Traffic
 
 logger = logging.getLogger(__name__)
-Fault = Callable[[Request], Response | None]
-DEEPEST = 200_000  # records; a page beyond is refused, as at the real site
+Fault = Callable[[Request], Response | Spoiling | None]
 START_TIMEOUT_S = 10.0
 
 
@@ -35,141 +37,121 @@ class PracticeSite:
 
     Args:
         corpus: What it shows.
+        protocol: One of `PROTOCOLS`.
         latency_s: Wait before every answer [s].
-        page_cap: Most posts of one page, whatever is asked for.
+        page_cap: Most posts of one page, whatever is asked for; the site's own limit if None.
         first_posts: Show only so many of the oldest posts, to let the site grow later; all if None.
-        faults: Asked first on every request; what it returns is the answer, None means go on.
+        faults: Asked first on every request, whose `state` holds its `kind`, the `protocol` and the
+            `site`: what it returns is the answer, or changes the true answer; None means go on.
+        users: Accounts that the site knows, name or number to key; None knows everybody.
+
+    Attributes:
+        requests: Counts by kind: list, image, thumbnail, page.
+        paths: Path and query of every such request, in order.
+        traffic: How many requests came, how close together, over how many connections.
+        robots: The site's robots.txt; None if it has none.
+
+    Raises:
+        ConfigError: there is no such protocol, or a fault makes no sense with it.
     """
 
     def __init__(
         self,
         corpus: Corpus,
         *,
+        protocol: str = "safebooru",
         latency_s: float = 0.0,
-        page_cap: int = 1000,
+        page_cap: int | None = None,
         first_posts: int | None = None,
         faults: Fault | None = None,
+        users: Mapping[str, str] | None = None,
     ) -> None:
+        if protocol not in PROTOCOLS:
+            raise ConfigError(f"no protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
+        if isinstance(faults, FaultSchedule):
+            faults.check(protocol)
+        spoken = PROTOCOLS[protocol]
         self.corpus = corpus
         self.latency_s = latency_s
-        self.page_cap = page_cap
         self.faults = faults
-        self.requests: Counter[str] = Counter()  # by kind: list, image, thumbnail, page
-        self.paths: list[str] = []  # path and query of every request, in order
-        self.show(first_posts)
-        self._files = {(str(post.directory), post.image): post for post in corpus.posts}
-        self._stems = {post.image.rpartition(".")[0]: post for post in corpus.posts}
-        self.app = Starlette(
-            routes=[
-                Route("/", self._page),
-                Route("/index.php", self._index_php),
-                Route("/images/{directory}/{name}", self._image),
-                Route("/thumbnails/{directory}/{name}", self._thumbnail),
-                Route("/samples/{directory}/{name}", self._thumbnail),
-            ]
+        self.collection = Collection(
+            corpus, first_posts=first_posts, lists_deleted=spoken.LISTS_DELETED
         )
+        self.protocol = spoken(self.collection, page_cap=page_cap, users=users)
+        self.robots: str | None = None
+        self.traffic = Traffic()
+        self.requests: Counter[str] = Counter()
+        self.paths: list[str] = []
 
     def show(self, first_posts: int | None) -> None:
         """Let the site have only its oldest posts, or all (None)."""
-        self._index = Index(self.corpus.posts[:first_posts])
+        self.collection.show(first_posts)
 
-    async def _enter(self, request: Request, kind: str) -> Response | None:
-        self.requests[kind] += 1
-        query = f"?{request.url.query}" if request.url.query else ""
-        self.paths.append(request.url.path + query)
+    def change(self, post_id: int, tags: Iterable[str]) -> None:
+        """Give a post other tags; see `Collection.change`."""
+        self.collection.change(post_id, tags)
+
+    def replace(self, post_id: int, file: Path) -> None:
+        """Give a post another file; see `Collection.replace`."""
+        self.collection.replace(post_id, file)
+
+    def delete(self, post_id: int) -> None:
+        """Take a post away; see `Collection.delete`."""
+        self.collection.delete(post_id)
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
+        request = Request(scope, receive)
+        is_robots = request.url.path == "/robots.txt"
+        route = ("robots", self._robots) if is_robots else self.protocol.route(request)
+        kind, handler = route or ("", _missing)
+        self._note(request, kind)
+        self.traffic.arrive(kind or "page")
+        try:
+            answer = await self._answer(request, kind, handler)
+            await answer(scope, receive, send)
+        except Exception:
+            logger.exception("practice booru: no answer to %s", request.url.path)
+            raise
+        finally:
+            self.traffic.leave(kind or "page")
+
+    def _note(self, request: Request, kind: str) -> None:
+        if kind and kind != "robots":
+            self.requests["image" if kind == "file" else kind] += 1
+            query = f"?{request.url.query}" if request.url.query else ""
+            self.paths.append(request.url.path + query)
+
+    async def _answer(
+        self,
+        request: Request,
+        kind: str,
+        handler: Handler,
+    ) -> Response:
         if self.latency_s:
             await asyncio.sleep(self.latency_s)
-        return self.faults(request) if self.faults else None
+        fault = self._fault(request, kind)
+        if isinstance(fault, Response):
+            return fault
+        answer = handler(request)
+        if not isinstance(answer, Response):
+            answer = await answer
+        return answer if fault is None else fault(answer)
 
-    async def _index_php(self, request: Request) -> Response:
-        query = request.query_params
-        if query.get("page") == "dapi" and query.get("s") == "post":
-            return await self._enter(request, "list") or self._list(request)
-        return await self._page(request)
+    def _fault(self, request: Request, kind: str) -> Response | Spoiling | None:
+        if self.faults is None:
+            return None
+        request.state.kind = kind
+        request.state.protocol = self.protocol.NAME
+        request.state.site = self
+        return self.faults(request)
 
-    def _list(self, request: Request) -> Response:
-        query = request.query_params
-        wants_json = query.get("json") == "1"
-        try:
-            limit = min(int(query.get("limit", 100)), self.page_cap)
-            page = int(query.get("pid", 0))
-            only = f" id:{int(query['id'])}" if "id" in query else ""
-        except ValueError:
-            return _xml(refusal("Search error: a number was expected."))
-        offset = max(page, 0) * max(limit, 0)
-        if offset > DEEPEST:
-            return _xml(refusal("Search error: API limited due to abuse."))
-        found = self._index.search(query.get("tags", "") + only)
-        shown = found[offset : offset + max(limit, 0)]
-        root = str(request.base_url).rstrip("/")
-        if wants_json:
-            return HTMLResponse(as_json(shown, root) if shown else "")
-        return _xml(as_xml(shown, len(found), offset, root))
-
-    async def _image(self, request: Request) -> Response:
-        answer = await self._enter(request, "image")
-        if answer is not None:
-            return answer
-        post = self._files.get((request.path_params["directory"], request.path_params["name"]))
-        if post is None or post.file is None:
-            return HTMLResponse("<h1>404 Not Found</h1>", 404)
-        return Response((self.corpus.folder / post.file).read_bytes(), media_type=post.media_type)
-
-    async def _thumbnail(self, request: Request) -> Response:
-        answer = await self._enter(request, "thumbnail")
-        if answer is not None:
-            return answer
-        stem = Path(request.path_params["name"]).stem.partition("_")[2]
-        post = self._stems.get(stem)
-        if post is None or post.file is None:
-            return HTMLResponse("<h1>404 Not Found</h1>", 404)
-        side = 150 if "/thumbnails/" in request.url.path else 850
-        return await asyncio.to_thread(_scaled, self.corpus.folder / post.file, side)
-
-    async def _page(self, request: Request) -> Response:
-        answer = await self._enter(request, "page")
-        if answer is not None:
-            return answer
-        if not request.query_params.get("id", "").isdigit():
-            return HTMLResponse(_overview(self._index))
-        found = self._index.search(f"id:{request.query_params['id']}")
-        if not found or found[0].ghost:
-            return HTMLResponse("<h1>404 Not Found</h1>", 404)
-        return HTMLResponse(_post_page(found[0]))
+    def _robots(self, request: Request) -> Response:
+        return not_found() if self.robots is None else PlainTextResponse(self.robots)
 
 
-def _xml(text: str) -> Response:
-    return Response(text, media_type="text/xml")
-
-
-def _scaled(file: Path, side: int) -> Response:
-    try:
-        with Image.open(file) as image:
-            small = image.convert("RGB")
-            small.thumbnail((side, side))
-    except OSError:  # the file is one of the broken ones
-        return HTMLResponse("<h1>404 Not Found</h1>", 404)
-    stream = io.BytesIO()
-    small.save(stream, "JPEG", quality=85)
-    return Response(stream.getvalue(), media_type="image/jpeg")
-
-
-def _overview(index: Index) -> str:
-    shown = "".join(
-        f'<a href="/index.php?page=post&amp;s=view&amp;id={post.id}"><img loading="lazy" alt="" '
-        f'src="/thumbnails/{post.directory}/thumbnail_{post.image.rpartition(".")[0]}.jpg"></a>'
-        for post, _ in index.posts[:60]
-    )
-    return (
-        "<!DOCTYPE html><title>practice booru</title><h1>practice booru</h1>"
-        f"<p>{len(index.posts)} posts, the newest:</p>{shown}"
-    )
-
-
-def _post_page(post: PostRecord) -> str:
-    tags = html.escape(" ".join(post.tags))
-    image = f'<img alt="" src="/images/{post.directory}/{post.image}">'
-    return f"<!DOCTYPE html><title>post {post.id}</title><h1>{post.id}</h1><p>{tags}</p>{image}"
+def _missing(request: Request) -> Response:
+    return not_found()
 
 
 class PracticeServer(PracticeSite):
@@ -179,7 +161,7 @@ class PracticeServer(PracticeSite):
         corpus: What it shows.
         port: 0 takes a free one.
         host: Loopback unless said otherwise.
-        latency_s: See `PracticeSite`, as for the others.
+        protocol: See `PracticeSite`, as for the others.
     """
 
     def __init__(
@@ -188,13 +170,21 @@ class PracticeServer(PracticeSite):
         port: int = 0,
         host: str = "127.0.0.1",
         *,
+        protocol: str = "safebooru",
         latency_s: float = 0.0,
-        page_cap: int = 1000,
+        page_cap: int | None = None,
         first_posts: int | None = None,
         faults: Fault | None = None,
+        users: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(
-            corpus, latency_s=latency_s, page_cap=page_cap, first_posts=first_posts, faults=faults
+            corpus,
+            protocol=protocol,
+            latency_s=latency_s,
+            page_cap=page_cap,
+            first_posts=first_posts,
+            faults=faults,
+            users=users,
         )
         self.host = host
         self.port = port
@@ -251,13 +241,16 @@ def listen(host: str, port: int) -> socket.socket:
     return taken
 
 
-def serve(corpus: Corpus, host: str = "127.0.0.1", port: int = 8300) -> None:
+def serve(
+    corpus: Corpus, host: str = "127.0.0.1", port: int = 8300, *, protocol: str = "safebooru"
+) -> None:
     """Serve until interrupted.
 
     Raises:
         GanimeError: the port is taken.
+        ConfigError: there is no such protocol.
     """
-    site = PracticeSite(corpus)
+    site = PracticeSite(corpus, protocol=protocol)
     with listen(host, port) as taken:
         logger.info("practice booru: http://%s:%d", host, taken.getsockname()[1])
         try:
@@ -267,10 +260,18 @@ def serve(corpus: Corpus, host: str = "127.0.0.1", port: int = 8300) -> None:
 
 
 def _settings(site: PracticeSite) -> uvicorn.Config:
+    class Counted(H11Protocol):
+        def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+            site.traffic.connect()
+            super().connection_made(transport)
+
     return uvicorn.Config(
         site.app,
+        interface="asgi3",
+        http=Counted,
+        ws="none",
         log_config=None,
-        log_level="error",
+        log_level="critical",  # it calls the answers that we break off errors
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=2,
