@@ -1,15 +1,11 @@
 """From a query to a dataset: crawl, dedupe, pad, classify, curate."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from prefect import flow, unmapped
-from prefect.futures import PrefectFutureList
+from prefect import flow
 from prefect.runtime import flow_run
-from prefect.task_runners import ThreadPoolTaskRunner
 
-from ganime.stages import crawl as crawl_stage
+from flows.crawl import SHARDS, crawl_posts, map_shards
 from ganime.stages import dedupe as dedupe_stage
 from ganime.stages import pad as pad_stage
 from ganime.stages.classify import ClassifyConfig
@@ -22,7 +18,6 @@ from ganime.store.lineage import crawled_images
 from ganime.store.workspace import Workspace
 from tasks.artifacts import publish_decisions, publish_funnel
 from tasks.classify import classify_task
-from tasks.crawl import fetch_task, list_posts_task
 from tasks.curate import curate_task
 from tasks.dedupe import compare_task, fingerprint_task
 from tasks.pad import pad_task
@@ -45,11 +40,7 @@ class BuiltDataset:
     classifiers: dict[str, tuple[str, float]]
 
 
-# Two shards at once: one waits for the network or the disk while the other computes.
-_SHARDS: Any = ThreadPoolTaskRunner(max_workers=2)
-
-
-@flow(name="build-dataset", flow_run_name="build-{curate.name}", task_runner=_SHARDS)
+@flow(name="build-dataset", flow_run_name="build-{curate.name}", task_runner=SHARDS)
 def build_dataset(
     workspace: str,
     crawl: CrawlConfig,
@@ -72,15 +63,13 @@ def build_dataset(
     store.check_writable()
     run_id = str(flow_run.root_flow_run_id)
 
-    list_posts_task(store, crawl, run_id)
-    _shards(fetch_task, store, crawl, crawl_stage.plan(store, crawl), run_id)
-    crawl_ids = [crawl_stage.crawl_id(crawl)]
+    crawl_ids = crawl_posts(store, crawl, run_id)
     images = crawled_images(store, crawl_ids)
     ids = [image.image_id for image in images]
 
-    _shards(fingerprint_task, store, dedupe, dedupe_stage.plan(store, ids, dedupe), run_id)
+    map_shards(fingerprint_task, store, dedupe, dedupe_stage.plan(store, ids, dedupe), run_id)
     compare_task(store, dedupe, run_id)
-    _shards(pad_task, store, pad, pad_stage.plan(store, ids, pad), run_id)
+    map_shards(pad_task, store, pad, pad_stage.plan(store, ids, pad), run_id)
 
     pad_scope = pad_stage.scope(pad)
     log = LabelLog(store)
@@ -91,14 +80,3 @@ def build_dataset(
     publish_funnel(store, crawl_ids, dataset)
     publish_decisions(store, dataset, pad_scope)
     return BuiltDataset(dataset, crawl_ids, pad_scope, classifiers)
-
-
-def _shards(
-    work: Any, store: Workspace, config: object, shards: Sequence[list[str]], run_id: str
-) -> None:
-    """Map a task over shards and wait; the first failure is raised once all have ended."""
-    if shards:
-        done: PrefectFutureList[Any] = work.map(
-            unmapped(store), unmapped(config), shards, unmapped(run_id)
-        )
-        done.result()

@@ -3,9 +3,9 @@
 import getpass
 import logging
 import sys
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
@@ -13,6 +13,9 @@ import ganime
 from flows import settings
 from ganime.errors import ConfigError, GanimeError
 from ganime.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from ganime.stages.crawl import CrawlConfig
 
 # Prefect, torch and pyarrow take seconds to import: each command imports what it needs.
 
@@ -46,17 +49,63 @@ DebugOption = Annotated[
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """The settings people reach for; `--set` reaches all others."""
+class CrawlOptions:
+    """What to fetch; `--set` reaches all other settings."""
 
-    source: Annotated[str, option(WHAT, "safebooru or folder.")] = ""
+    source: Annotated[
+        tuple[str, ...],
+        option(WHAT, "danbooru, folder, gelbooru, getchu, safebooru or zerochan; repeatable."),
+    ] = ()
     url: Annotated[str, option(WHAT, "Root of the site; empty for its own.")] = ""
     path: Annotated[str, option(WHAT, "Directory or zip, for the folder source.")] = ""
-    tags: Annotated[str, option(WHAT, "Tags to ask the site for.")] = ""
+    tags: Annotated[
+        tuple[str, ...], option(WHAT, "Tags to ask for, separated by spaces; each one a query.")
+    ] = ()
+    queries: Annotated[
+        Path | None,
+        option(
+            WHAT, "File with a query per line, `danbooru: tags` for another site than --source."
+        ),
+    ] = None
     tags_file: Annotated[
         str, option(WHAT, "CSV or Parquet with columns file and tags, for the folder source.")
     ] = ""
-    limit: Annotated[int, option(WHAT, "At most so many posts, newest first.")] = 0
+    limit: Annotated[int, option(WHAT, "At most so many posts per query, newest first.")] = 0
+    user: Annotated[str, option(WHAT, "Your account at the site, or how to reach you.")] = ""
+    config: Annotated[Path | None, option(HOW, "TOML file with settings, a table per stage.")] = (
+        None
+    )
+    set: Annotated[
+        tuple[str, ...], option(HOW, "stage.field=value, any number of times.", "--set")
+    ] = ()
+
+    def layers(self) -> dict[str, Any]:
+        """The options as nested settings, those not given left out."""
+        sources = self.source or (("folder",) if self.path else ("safebooru",) if self.url else ())
+        options = {"url": self.url, "path": self.path, "tags": self.tags_file}
+        first = {key: value for key, value in options.items() if value}
+        crawl: dict[str, Any] = {"limit": self.limit, "user": self.user}
+        if sources:
+            crawl["source"] = {"name": sources[0], **first}
+        asked = [*self.tags, *(read_queries(self.queries) if self.queries else [])]
+        wanted = [query if isinstance(query, tuple) else ("", query) for query in asked]
+        queries = [
+            {"tags": tags, **({"source": site} if (site := own or other) else {})}
+            for other in ("", *sources[1:])
+            for own, tags in wanted
+            if not (own and other)
+        ]
+        if queries and "source" not in queries[0]:
+            crawl["tags"] = queries.pop(0)["tags"]
+        crawl["queries"] = queries
+        return {"crawl": {key: value for key, value in crawl.items() if value}}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(CrawlOptions):
+    """The settings people reach for; `--set` reaches all others."""
+
     name: Annotated[str, option(WHAT, "Name of the dataset.")] = ""
     backbone: Annotated[
         Literal["", "resnet18", "resnet34", "resnet50", "vgg16", "mobilenet_v2"],
@@ -70,35 +119,20 @@ class RunOptions:
     ] = ""
     resolution: Annotated[int, option(WHAT, "Side of the training images [px].")] = 0
     nimg: Annotated[int, option(WHAT, "Images to show in training.")] = 0
-    config: Annotated[Path | None, option(HOW, "TOML file with settings, a table per stage.")] = (
-        None
-    )
-    set: Annotated[
-        tuple[str, ...], option(HOW, "stage.field=value, any number of times.", "--set")
-    ] = ()
 
     def layers(self) -> dict[str, Any]:
         """The options as nested settings, those not given left out."""
-        source = self.source or ("folder" if self.path else "safebooru" if self.url else "")
         paths = {
-            "source": ("crawl", "source", "name"),
-            "url": ("crawl", "source", "url"),
-            "path": ("crawl", "source", "path"),
-            "tags_file": ("crawl", "source", "tags"),
-            "tags": ("crawl", "tags"),
-            "limit": ("crawl", "limit"),
             "name": ("curate", "name"),
             "backbone": ("classify", "backbone", "architecture"),
             "backbone_weights": ("classify", "backbone", "weights"),
             "inception_weights": ("evaluate", "inception_weights"),
             "nimg": ("train", "nimg"),
         }
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        values["source"] = source
-        nested: dict[str, Any] = {}
+        nested = super().layers()
         for name, path in paths.items():
-            if values[name]:
-                _put(nested, path, values[name])
+            if value := getattr(self, name):
+                _put(nested, path, value)
         if self.resolution:
             _put(nested, ("curate", "resolution"), self.resolution)
             _put(nested, ("train", "resolution"), self.resolution)
@@ -132,6 +166,45 @@ def run(
 
 
 @app.command
+def crawl(
+    options: CrawlOptions = CrawlOptions(),
+    *,
+    workspace: WorkspaceOption = "workspace",
+    dry_run: Annotated[
+        bool, option(HOW, "Print the calls and how long the budgets make them, and stop.")
+    ] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Only crawl: list the posts of all queries and fetch their originals.
+
+    Run again, it costs a list call or two per query and fetches what is new.
+
+    Examples:
+
+        ganime crawl --source safebooru --tags "full_body solo standing 1girl" --limit 20000
+
+        ganime crawl --source zerochan --user MyAccount --tags "Solo, Full Body" --dry-run
+
+        ganime crawl --source safebooru --source danbooru --queries tags.txt
+    """
+    from ganime.presets import build
+
+    _prepare(debug=debug)
+    config = build("default", options.layers(), file=options.config, sets=options.set).crawl
+    if dry_run:
+        _print_forecast(config)
+        return
+    store = Workspace(workspace)
+    store.check_writable()
+    from flows.crawl import crawl as crawl_flow
+    from ganime.stages.crawl import summaries
+
+    crawl_flow(workspace=workspace, crawl=config)
+    for name, found in summaries(store, config).items():
+        print(found.describe(name))
+
+
+@app.command
 def demo(
     options: RunOptions = RunOptions(),
     *,
@@ -150,7 +223,7 @@ def demo(
     folder = Workspace(workspace).local_path("practice")
     corpus = Corpus.build(PracticeConfig.parse({"posts": posts, "seed": seed}), folder)
     with PracticeServer(corpus, port=port) as server:
-        options = replace(options, url=server.url, tags=options.tags or DEMO_TAGS)
+        options = replace(options, url=server.url, tags=options.tags or (DEMO_TAGS,))
         _run(options, preset, workspace, dry_run=False, debug=debug)
 
 
@@ -160,19 +233,25 @@ def practice(
     folder: Annotated[Path, option(WHERE, "Where the drawings are kept.")] = Path("practice"),
     host: Annotated[str, option(WHERE, "Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, option(WHERE, "Port to listen on.")] = DEMO_PORT,
+    protocol: Annotated[
+        Literal["safebooru", "gelbooru", "danbooru", "zerochan", "getchu"],
+        option(WHAT, "The site to be."),
+    ] = "safebooru",
     posts: Annotated[int, option(WHAT, "How many posts to draw.")] = 2000,
     seed: Annotated[int, option(WHAT, "Seed of the drawings.")] = 0,
     debug: DebugOption = False,
 ) -> None:
-    """Serve a booru of drawn characters by Safebooru's protocol, until Ctrl-C."""
+    """Serve a booru of drawn characters by a real site's protocol, until Ctrl-C."""
     from ganime.practice.corpus import Corpus, PracticeConfig
     from ganime.practice.server import serve
 
     _prepare(debug=debug)
     corpus = Corpus.build(PracticeConfig.parse({"posts": posts, "seed": seed}), folder)
     print(f"the practice booru listens on http://{host}:{port}; try")
-    print(f'  ganime run --preset demo --url http://{host}:{port} --tags "{DEMO_TAGS}"')
-    serve(corpus, host, port)
+    tags = "month:2022-01" if protocol == "getchu" else DEMO_TAGS
+    source = f"--source {protocol} --url http://{host}:{port} --user you"
+    print(f'  ganime run --preset demo {source} --tags "{tags}"')
+    serve(corpus, host, port, protocol=protocol)
 
 
 @app.command
@@ -290,6 +369,68 @@ def _run(options: RunOptions, preset: str, workspace: str, *, dry_run: bool, deb
     report = run_flow(workspace=workspace, **stages)
     _print_funnel(store)
     print(f"report: {store.describe(report)}")
+
+
+def _print_forecast(config: "CrawlConfig") -> None:
+    """The calls of a first crawl; what the workspace has already is not asked for again."""
+    from ganime.sources.client import user_agent
+    from ganime.sources.forecast import forecast
+    from ganime.stages.crawl import check
+    from tasks.credentials import credentials_of
+
+    check(config, credentials_of(config))
+    sites = forecast(config.all_queries, config.limit)
+    print(f"as {user_agent(config.user)}")
+    for found in sites:
+        facts = found.site.FACTS
+        print(f"\n{found.site.component}, {found.site.root}")
+        for tags, url in found.first_calls:
+            print(f"  {tags or '(no tags)'}\n    {url or 'read from the disk'}")
+        if found.site.IS_LOCAL:
+            continue
+        print(
+            f"  {found.num_list_calls:,} list calls of {facts.page_limit} posts, at most "
+            f"{facts.list_budget.rate_per_s:g} a second: {_duration(found.list_s)}"
+        )
+        print(
+            f"  {found.num_files:,} files, at most {facts.file_budget.rate_per_s:g} a second: "
+            f"{_duration(found.files_s)}"
+        )
+    longest = max(found.list_s + found.files_s for found in sites)
+    print(
+        f"\nat most {_duration(longest)}, sites side by side; shorter pages take more list calls, "
+        "and what the workspace has is not asked for again"
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def read_queries(file: Path) -> list[tuple[str, str]]:
+    """Site (empty for the command's own) and tags of every line that is no `#` comment.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds no query.
+    """
+    from ganime.sources import SOURCES
+
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the queries in {file}: {error}") from error
+    found = []
+    for line in lines:
+        text = "" if line.lstrip().startswith("#") else line.strip()
+        site, separator, tags = text.partition(": ")
+        named = bool(separator) and site in SOURCES.names()
+        if text:
+            found.append((site, tags.strip()) if named else ("", text))
+    if not found:
+        raise ConfigError(f"{file} holds no query: write one per line, for example: 1girl solo")
+    return found
 
 
 def _print_funnel(store: Workspace) -> None:

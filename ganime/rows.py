@@ -13,9 +13,18 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 
-def column(doc: str, *, arrow: pa.DataType | None = None, volatile: bool = False) -> Any:
-    """One column: its documentation, its Arrow type where the annotation is not enough."""
-    return field(metadata={"doc": doc, "arrow": arrow, "volatile": volatile})
+def column(
+    doc: str, *, arrow: pa.DataType | None = None, volatile: bool = False, absent: Any = None
+) -> Any:
+    """One column.
+
+    Args:
+        doc: What it holds.
+        arrow: Its Arrow type where the annotation is not enough.
+        volatile: Whether equal runs may differ in it.
+        absent: What rows hold that were written before the column was there.
+    """
+    return field(metadata={"doc": doc, "arrow": arrow, "volatile": volatile, "absent": absent})
 
 
 class Row:
@@ -30,49 +39,91 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListingRow(Row):
-    """What a site said of one post when it was listed."""
+class SeenPost(Row):
+    """What a site says of one post: the columns that listings and posts share."""
 
-    FOLDER: ClassVar[str] = "listings"
-    KEY: ClassVar[tuple[str, ...]] = ("crawl_id", "source", "post_id")
-
-    crawl_id: str = column("digest of the query: source, tags, ratings")
     source: str = column("registered name of the source, for example safebooru")
     post_id: str = column("the site's number; the relative path for the folder source")
-    position: int = column("place in the listing, newest first; below 0 for posts added later")
     post_url: str = column("page of the post; file URL for the folder source")
     file_url: str | None = column("where the original is; null if the site names none")
     query: str = column("the tags that were asked for, as the user wrote them")
+    position: int = column("place in the query's listing; below 0 for posts added later")
     tags: list[str] = column("general tags as spelt at the site, sorted")
     artist_tags: list[str] = column("where the site splits them")
     copyright_tags: list[str] = column("where the site splits them")
     character_tags: list[str] = column("where the site splits them")
+    meta_tags: list[str] = column("where the site splits them", absent=[])
     rating: str = column("general, sensitive, questionable, explicit or unknown")
     score: int | None = column("the site's score; often null")
     width: int | None = column("[px] as the site says")
     height: int | None = column("[px] as the site says")
     site_md5: str | None = column("MD5 of the original as the site says, hex")
     posted_at: datetime | None = column("when it was posted, UTC")
+    changed_at: datetime | None = column("when the site changed it last, UTC")
+    state: str = column(
+        "active, pending, flagged, deleted, banned, or gone from the site", absent="active"
+    )
     parent_id: str | None = column("post this one is a child of")
     source_link: str | None = column("where the uploader took it from")
+    version: int = column(
+        "1 when first listed; higher each time the site said something else", absent=1
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PostRow(ListingRow):
+class ListingRow(SeenPost):
+    """One post as one query found it. A later version of it outdates the earlier ones."""
+
+    FOLDER: ClassVar[str] = "listings"
+    KEY: ClassVar[tuple[str, ...]] = ("query_id", "source", "post_id")
+    LATEST: ClassVar[str | None] = "version"
+    VERSION: ClassVar[int] = 2
+
+    query_id: str = column("digest of source and tags")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostRow(SeenPost):
     """One post of one crawl, and what came of it: exactly one outcome each."""
 
     FOLDER: ClassVar[str] = "posts"
+    KEY: ClassVar[tuple[str, ...]] = ("crawl_id", "source", "post_id")
     LATEST: ClassVar[str | None] = "attempt"
+    VERSION: ClassVar[int] = 2
 
+    crawl_id: str = column("digest of the crawl: its queries and rules")
     outcome: str = column("fetched, known (had it already), skipped (by rule) or failed")
     reason: str | None = column("why it was skipped or failed, a short code")
     transient: bool = column("the failure may heal: the next run tries again")
-    attempt: int = column("how many runs have tried, this one included")
+    attempt: int = column("how often it was settled, this time included")
     http_status: int | None = column("of the last answer")
     num_bytes: int | None = column("length of what was received")
     image_id: str | None = column("SHA-256 of the original; null unless fetched or known")
     fetched_at: datetime | None = column("UTC", volatile=True)
     run_id: str = column("the run that did it", volatile=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRow(Row):
+    """One request for the file of a post."""
+
+    FOLDER: ClassVar[str] = "attempts"
+    KEY: ClassVar[tuple[str, ...]] = ("crawl_id", "source", "post_id", "attempt", "request")
+
+    crawl_id: str = column("as in posts")
+    source: str = column("as in posts")
+    post_id: str = column("as in posts")
+    attempt: int = column("as in posts")
+    request: int = column("place among the requests of this attempt, from 0")
+    url: str = column("what was asked, without secrets")
+    http_status: int | None = column("null if there was no answer")
+    content_type: str | None = column("as the server said")
+    resumed_from: int = column("bytes that an earlier request had brought; 0 for a whole one")
+    num_bytes: int = column("bytes of body that this request brought")
+    outcome: str = column("ok, redirected, or a short code of what went wrong")
+    error: str | None = column("in words")
+    started_at: datetime = column("UTC", volatile=True)
+    ms: int = column("until the body was whole or given up [ms]", volatile=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,8 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from ganime.images import encode_jpeg
 from ganime.report.funnel import read_funnel
 from ganime.rows import DecisionRow, EvaluationRow
+from ganime.stages import crawl
+from ganime.stages.crawl import OUTCOMES, CrawlConfig
 from ganime.stages.curate import DatasetRef
 from ganime.store.manifest import Table
 from ganime.store.pixels import Dataset, PaddedPixels, Pixels
@@ -21,6 +23,23 @@ from ganime.training.snapshot import load_generator, tile
 
 NUM_EXAMPLES = 6  # per reason; keeps the artifact below 50 kB
 SIDE = 64  # [px]
+
+
+def publish_crawl(workspace: Workspace, config: CrawlConfig) -> None:
+    """Where the posts of each site stand, and why some have no image."""
+    rows = [
+        {
+            "site": name,
+            "posts": found.num_posts,
+            **{key: found.outcomes.get(key, 0) for key in OUTCOMES},
+            "MB": round(found.num_bytes / 1e6, 1),
+            "why": ", ".join(
+                f"{reason} {number}" for (_, reason), number in sorted(found.reasons.items())
+            ),
+        }
+        for name, found in crawl.summaries(workspace, config).items()
+    ]
+    create_table_artifact(rows, key="crawl", description=f"crawl {crawl.crawl_id(config)}")
 
 
 def publish_funnel(workspace: Workspace, crawl_ids: list[str], dataset: DatasetRef) -> None:

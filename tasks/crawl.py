@@ -3,21 +3,27 @@
 from prefect import task
 
 from ganime.stages import crawl
-from ganime.stages.crawl import CrawlConfig
+from ganime.stages.crawl import CrawlConfig, Shard
 from ganime.store.manifest import Manifest
 from ganime.store.workspace import Workspace
+from tasks.crawl_progress import CrawlProgress
+from tasks.credentials import credentials_of
 from tasks.policies import NETWORK
 
 
 @task(name="list-posts", tags=["cpu"], **NETWORK)
-def list_posts_task(workspace: Workspace, config: CrawlConfig, run_id: str) -> int:
+def list_posts_task(
+    workspace: Workspace, config: CrawlConfig, run_id: str, progress: CrawlProgress
+) -> int:
     """See `ganime.stages.crawl.list_posts`."""
-    return crawl.list_posts(workspace, config, run_id)
+    credentials = credentials_of(config)
+    return crawl.list_posts(workspace, config, run_id, credentials=credentials, watch=progress)
 
 
 @task(name="fetch", tags=["cpu"], **NETWORK)
 def fetch_task(
-    workspace: Workspace, config: CrawlConfig, post_ids: list[str], run_id: str
-) -> Manifest:
+    workspace: Workspace, config: CrawlConfig, shard: Shard, run_id: str, progress: CrawlProgress
+) -> list[Manifest]:
     """See `ganime.stages.crawl.fetch`."""
-    return crawl.fetch(workspace, config, post_ids, run_id)
+    credentials = credentials_of(config)
+    return crawl.fetch(workspace, config, shard, run_id, credentials=credentials, watch=progress)

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from ganime.rows import DecisionRow, ImageRow, LabelRow, ListingRow, MemberRow, PostRow
 from ganime.store.labels import LabelLog
+from ganime.store.lineage import queries_of
 from ganime.store.manifest import Table, from_arrow
 from ganime.store.workspace import Workspace
 
@@ -110,8 +111,9 @@ def read_records(
     keys: set[tuple[str, str, str]] = set()
     for crawl_id in dict.fromkeys(crawl_ids):
         posts += Table(workspace, PostRow, crawl_id).rows()
-        listed = Table(workspace, ListingRow, crawl_id).read(list(ListingRow.KEY)).to_pylist()
-        keys |= {(row["crawl_id"], row["source"], row["post_id"]) for row in listed}
+        for query_id in queries_of(workspace, crawl_id):
+            listed = Table(workspace, ListingRow, query_id).read(["source", "post_id"]).to_pylist()
+            keys |= {(crawl_id, row["source"], row["post_id"]) for row in listed}
     keys |= {(row.crawl_id, row.source, row.post_id) for row in posts}
     facts = Table(workspace, ImageRow).read(["image_id", "problem"])
     broken = facts.filter(pc.is_valid(facts["problem"])).to_pylist()

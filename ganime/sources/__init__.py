@@ -4,9 +4,11 @@ A source turns tags into posts, page by page, and a post into bytes. It keeps no
 stage commits each page and hands the cursor back, so any listing goes on where it was cut off.
 """
 
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from ganime.registry import Component, Registry
@@ -14,6 +16,7 @@ from ganime.registry import Component, Registry
 if TYPE_CHECKING:
     from ganime.sources.client import Client
 
+STATES = ("active", "pending", "flagged", "deleted", "banned", "gone")
 RATINGS = ("general", "sensitive", "questionable", "explicit", "unknown")
 _RATING_WORDS = {
     "g": "general",
@@ -56,6 +59,12 @@ class SiteFacts:
         list_budget: For list calls, per host.
         file_budget: For files, per host.
         file_headers: Sent with every file request, for example a Referer.
+        ratings: The site's words for ratings where they differ from ours.
+        needs_user: Whether it turns away clients that do not name an account of theirs.
+        credentials: Names of the secrets it knows, for example `api_key`.
+        needs_credentials: Whether it turns away clients without them.
+        documented: Starts of paths that the site documents for programs. Its robots.txt, which
+            speaks to crawlers that follow links, is asked about all others.
     """
 
     hosts: tuple[str, ...]
@@ -63,6 +72,11 @@ class SiteFacts:
     list_budget: Budget
     file_budget: Budget
     file_headers: Mapping[str, str] = field(default_factory=dict)
+    ratings: Mapping[str, str] = field(default_factory=dict)
+    needs_user: bool = False
+    credentials: tuple[str, ...] = ()
+    needs_credentials: bool = False
+    documented: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +90,15 @@ class Post:
     artist_tags: list[str] = field(default_factory=list)
     copyright_tags: list[str] = field(default_factory=list)
     character_tags: list[str] = field(default_factory=list)
+    meta_tags: list[str] = field(default_factory=list)
     rating: str = "unknown"
     score: int | None = None
     width: int | None = None
     height: int | None = None
     site_md5: str | None = None
     posted_at: datetime | None = None
+    changed_at: datetime | None = None
+    state: str = "active"
     parent_id: str | None = None
     source_link: str | None = None
 
@@ -105,14 +122,55 @@ class Received:
     """What came of a request.
 
     Attributes:
-        content: The body as received; empty if there is a problem.
+        content: The body as received; empty if there is a problem or if it lies in `file`.
         status: HTTP status of the last answer; None where no HTTP is spoken.
-        problem: Why the body cannot be used, a short code (`too_large`, `truncated`, `gone`).
+        problem: Why the body cannot be used, a short code (`too_large`, `truncated`, `gone`,
+            `robots`, `noai`).
+        content_type: As the server says, lower case, without parameters; empty if it does not.
+        url: Where the answer came from, after redirects, without secrets.
+        file: A long body lies here instead of in memory, until the client is closed.
     """
 
-    content: bytes
+    content: bytes = b""
     status: int | None = None
     problem: str | None = None
+    content_type: str = ""
+    url: str = ""
+    file: Path | None = None
+
+    @property
+    def num_bytes(self) -> int:
+        """Length of the body."""
+        return self.file.stat().st_size if self.file else len(self.content)
+
+    def read(self, num_bytes: int = -1) -> bytes:
+        """The first bytes of the body; all of it by default."""
+        if self.file is None:
+            return self.content[: num_bytes if num_bytes >= 0 else None]
+        with self.file.open("rb") as file:
+            return file.read(num_bytes)
+
+    def digest(self, algorithm: str) -> str:
+        """Hex digest of the body by a hash of `hashlib`."""
+        if self.file is None:
+            return hashlib.new(algorithm, self.content, usedforsecurity=False).hexdigest()
+        with self.file.open("rb") as file:
+            return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One request as it went; the columns of `ganime.rows.AttemptRow` that are its own."""
+
+    url: str
+    http_status: int | None
+    content_type: str | None
+    resumed_from: int
+    num_bytes: int
+    outcome: str
+    error: str | None
+    started_at: datetime
+    ms: int
 
 
 class Source(Component):
@@ -171,9 +229,16 @@ class Source(Component):
         """
         raise NotImplementedError
 
-    async def again(self, client: "Client", post: Post) -> Post:
-        """What the site says of the post now; the same post where that cannot be asked."""
+    async def again(self, client: "Client", post: Post) -> Post | None:
+        """What the site says of the post now; None if it has it no more.
+
+        The same post where that cannot be asked.
+        """
         return post
+
+    def first_call(self, tags: str, limit: int) -> str:
+        """URL of the first list call for a query, without secrets; empty for local sources."""
+        return ""
 
     async def fetch(self, client: "Client", post: Post, max_bytes: int) -> Received:
         """The original of a post that has a `file_url`.

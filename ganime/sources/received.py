@@ -1,7 +1,7 @@
 """What a body is, by its own first bytes; headers and file names are only claims."""
 
-import hashlib
-
+from ganime.errors import ImageError
+from ganime.images import decode
 from ganime.sources import Post, Received
 
 _MAGIC = (
@@ -35,12 +35,25 @@ def problem_of(received: Received, post: Post) -> str | None:
         return received.problem
     if received.status is not None and received.status >= 300:
         return "gone" if received.status in (410, 451) else f"http_{received.status}"
-    if not received.content:
+    start = received.read(512)
+    if not start:
         return "empty"
-    if kind_of(received.content) is None:
-        start = received.content[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-        return "html" if start.startswith(_PAGES) else "not_an_image"
-    if post.site_md5:
-        digest = hashlib.md5(received.content, usedforsecurity=False).hexdigest()
-        return None if digest == post.site_md5 else "md5_mismatch"
+    if kind_of(start) is None:
+        text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+        return "html" if text.startswith(_PAGES) else "not_an_image"
+    if post.site_md5 and received.digest("md5") != post.site_md5:
+        return "md5_mismatch"
+    return None
+
+
+def damage_of(received: Received) -> str | None:
+    """Why the body does not decode, a short code; None if it does, or if it is not for us to try.
+
+    Only a real decode notices a cut or damaged file; a reduced one reads every byte as well.
+    """
+    try:
+        decode(received.read(), at_least=1)
+    except ImageError as error:
+        # A format that this version cannot read is no fault of the file.
+        return None if error.reason == "unsupported_format" else error.reason
     return None

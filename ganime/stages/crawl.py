@@ -1,52 +1,59 @@
 """Crawl: from tags to posts, from posts to originals; every post ends with one outcome.
 
-Three steps, each of which carries on after a kill: `list_posts` brings the listing up to date,
+Three steps, each of which carries on after a kill: `list_posts` brings the listings up to date,
 `plan` names the posts that have no outcome yet, `fetch` settles a shard of them.
 """
 
 import asyncio
-import dataclasses
+import json
 import logging
 import threading
+import time
 from collections import Counter
-from collections.abc import Collection, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import PurePosixPath
+from datetime import timedelta
+from functools import lru_cache
+from itertools import chain, zip_longest
 from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ganime.config import Config, digest_of
-from ganime.errors import SourceError, SourceRefused, SourceUnavailable
-from ganime.rows import ListingRow, PostRow
-from ganime.sources import SOURCES, Page, Post, Received, Source
-from ganime.sources.addresses import AddressRefused, host_of
-from ganime.sources.client import CannotConnect, Client, HostBusy
-from ganime.sources.received import problem_of
+from ganime.errors import ConfigError
+from ganime.rows import AttemptRow, ListingRow, PostRow
+from ganime.sources import SOURCES, Source
+from ganime.sources.client import Client
+from ganime.sources.coordinator import Coordinator
+from ganime.sources.listing import Listing, Origin, Query, listing_table
 from ganime.sources.safebooru import Safebooru
-from ganime.store.manifest import Manifest, Provenance, Table, from_arrow, read_footer
+from ganime.sources.settling import Before, Settled, Settler, Terms
+from ganime.store.manifest import Manifest, Table, read_part
 from ganime.store.originals import Originals
 from ganime.store.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
-REVISION = 1  # raise it whenever rows change: old listings are still read
+REVISION = 2  # raise it whenever rows change: old listings are still read
 
-_CONCURRENCY = 8  # downloads at once; the host's budget bounds them further
-_OUTAGE = 16  # posts in a row without an answer, or turned away: it is the site, not the post
-_TRIES = 5  # runs that try a post whose failure may heal
-_NO_IMAGES = frozenset(
-    {".mp4", ".webm", ".mkv", ".avi", ".mov", ".zip", ".rar", ".7z", ".swf", ".ugoira", ".pdf"}
-)
-_POST_FIELDS = tuple(item.name for item in dataclasses.fields(Post))
-_LISTING_FIELDS = tuple(item.name for item in dataclasses.fields(ListingRow))
+OUTCOMES = ("fetched", "known", "skipped", "failed", "due")
+_POLL_S = 0.2  # while another process lists or fetches what we want
 ResultT = TypeVar("ResultT")
 Rating = Literal["general", "sensitive", "questionable", "explicit", "unknown"]
+Key = tuple[str, str]  # source, post_id
+Credentials = Mapping[str, Mapping[str, str]]  # by source, by name
+
+
+class QueryConfig(Config):
+    """One more query of a crawl."""
+
+    tags: str = Field(description="As at the site, separated by spaces.")
+    source: SOURCES.field() | None = Field(  # type: ignore[valid-type]
+        None, description="Where to ask; the crawl's own source if not given."
+    )
 
 
 class CrawlConfig(Config):
@@ -54,7 +61,10 @@ class CrawlConfig(Config):
 
     source: SOURCES.field() = Safebooru()  # type: ignore[valid-type]
     tags: str = Field("", description="As at the site, separated by spaces.")
-    limit: int = Field(1000, ge=1, description="Posts listed at most, newest first.")
+    queries: tuple[QueryConfig, ...] = Field(
+        (), description="More queries, there or elsewhere; a post that two of them find is one."
+    )
+    limit: int = Field(1000, ge=1, description="Posts listed at most per query, newest first.")
     ratings: tuple[Rating, ...] = Field(
         ("general", "unknown"), min_length=1, description="Posts of other ratings are skipped."
     )
@@ -63,12 +73,68 @@ class CrawlConfig(Config):
     user: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9 _.@+/:-]*$")] = Field(
         "", description="Named to the site: your account there, or how to reach you."
     )
+    sweep_days: float = Field(
+        7.0, ge=0, description="Everything listed is asked for again so often [days]; 0: never."
+    )
+    obey_robots: bool = Field(True, description="Whether robots.txt and noai headers count.")
+    rehearse: bool = Field(
+        False, description="Keep to budgets and robots.txt on this machine's own servers as well."
+    )
+
+    @model_validator(mode="after")
+    def _one_site_of_a_kind(self) -> "CrawlConfig":
+        sites: dict[str, Source] = {}
+        for query in self.all_queries:
+            name = query.source.component
+            if sites.setdefault(name, query.source) != query.source:
+                raise ValueError(
+                    f"two different {name} sources in one crawl, {sites[name].root} and "
+                    f"{query.source.root}: give the second a crawl of its own"
+                )
+        return self
 
     @property
-    def site(self) -> Source:
-        """The source, with its type."""
-        site: Source = self.source
-        return site
+    def all_queries(self) -> list[Query]:
+        """Every query once, in order."""
+        own = [Query(self.source, self.tags)] if self.tags or not self.queries else []
+        more = [Query(query.source or self.source, query.tags) for query in self.queries]
+        return list({query.query_id: query for query in own + more}.values())
+
+    @property
+    def sites(self) -> dict[str, Source]:
+        """The sources asked, by name."""
+        return {query.source.component: query.source for query in self.all_queries}
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Posts that are settled and committed together.
+
+    Attributes:
+        rows: As listed.
+        before: What came of them earlier, by source and id.
+    """
+
+    rows: list[ListingRow]
+    before: dict[Key, Before]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrawlEvent:
+    """Something that happened, for those who watch.
+
+    Attributes:
+        source: Where.
+        num_listed: Posts that were listed.
+        post: A post that was settled.
+    """
+
+    source: str
+    num_listed: int = 0
+    post: PostRow | None = None
+
+
+Watcher = Callable[[CrawlEvent], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +145,18 @@ class CrawlSummary:
         num_posts: Posts listed.
         outcomes: Posts by outcome; `due` are those without one.
         reasons: Posts by outcome and reason, for skipped and failed.
+        num_bytes: Length of all that was fetched.
     """
 
     num_posts: int
     outcomes: dict[str, int]
     reasons: dict[tuple[str, str], int]
+    num_bytes: int = 0
 
-    def describe(self) -> str:
+    def describe(self, title: str = "crawl") -> str:
         """One countable line."""
-        parts = [f"crawl: {self.num_posts} posts"]
-        for outcome in ("fetched", "known", "skipped", "failed", "due"):
+        parts = [f"{title}: {self.num_posts} posts"]
+        for outcome in OUTCOMES:
             if count := self.outcomes.get(outcome, 0):
                 why = [
                     f"{reason} {number}"
@@ -100,357 +168,393 @@ class CrawlSummary:
 
 
 def crawl_id(config: CrawlConfig) -> str:
-    """Name of the crawl's tables: same source, tags (in any order) and ratings, same crawl."""
-    tags = " ".join(sorted(set(config.tags.split())))
-    ratings = " ".join(sorted(set(config.ratings)))
-    return digest_of(config.site.canonical(), tags, ratings)
+    """Name of the crawl's tables: same queries and rules in any order, same crawl."""
+    queries = sorted(query.query_id for query in config.all_queries)
+    rules = [*sorted(set(config.ratings)), *([] if config.obey_robots else ["disobeying robots"])]
+    return digest_of(*queries, " ".join(rules))
 
 
-def run(workspace: Workspace, config: CrawlConfig, run_id: str) -> CrawlSummary:
+def check(config: CrawlConfig, credentials: Credentials | None = None) -> None:
+    """Refuse what cannot work before anything is asked.
+
+    Raises:
+        ConfigError: a query that the source cannot answer, no user where the site wants one, or no
+            credentials.
+    """
+    for query in config.all_queries:
+        query.source.check(query.tags)
+    for name, site in config.sites.items():
+        if site.FACTS.needs_user and not config.user:
+            raise ConfigError(
+                f"{name} wants to know its users: set crawl.user to your account's name there"
+            )
+        missing = set(site.FACTS.credentials) - set((credentials or {}).get(name, {}))
+        if site.FACTS.needs_credentials and missing:
+            wanted = ", ".join(f"GANIME_{name}_{item}".upper() for item in site.FACTS.credentials)
+            blocks = ", ".join(
+                f"{name}-{item}".replace("_", "-") for item in site.FACTS.credentials
+            )
+            raise ConfigError(
+                f"{name} answers only to those with credentials, and {', '.join(sorted(missing))} "
+                f"is missing: set the environment variables {wanted}, or make the Prefect Secret "
+                f"blocks {blocks}"
+            )
+
+
+def run(
+    workspace: Workspace,
+    config: CrawlConfig,
+    run_id: str,
+    *,
+    credentials: Credentials | None = None,
+    watch: Watcher | None = None,
+) -> CrawlSummary:
     """List, then fetch all that is due; the same call carries on after an interruption."""
-    list_posts(workspace, config, run_id)
+    list_posts(workspace, config, run_id, credentials=credentials, watch=watch)
     for shard in plan(workspace, config):
-        fetch(workspace, config, shard, run_id)
+        fetch(workspace, config, shard, run_id, credentials=credentials, watch=watch)
     result = summary(workspace, config)
     logger.info("%s", result.describe())
     return result
 
 
-def list_posts(workspace: Workspace, config: CrawlConfig, run_id: str) -> int:
-    """Bring the crawl's listing up to date.
+def list_posts(
+    workspace: Workspace,
+    config: CrawlConfig,
+    run_id: str,
+    *,
+    credentials: Credentials | None = None,
+    watch: Watcher | None = None,
+) -> int:
+    """Bring the listings of all queries up to date, sites side by side.
 
-    The first time it goes down from the newest post to the limit or the end; cut off, it goes on
-    where it was. Then it asks for what is new, which costs one call if nothing is. Each page is
-    committed as it comes.
+    The first time a listing goes down from the newest post to the limit or the end; cut off, it
+    goes on where it was. Then it asks for what is new, which costs one call if nothing is. Every
+    `sweep_days` it asks for everything once more, to learn what changed. Each page is committed as
+    it comes.
 
     Returns:
-        How many posts it added.
+        How many posts were added.
 
     Raises:
-        ConfigError: the source cannot answer such a query.
-        SourceUnavailable: the site does not answer.
+        ConfigError: a source cannot answer such a query.
+        SourceUnavailable: a site does not answer.
         SourceRefused: it refuses, or no post has these tags.
     """
-    config.site.check(config.tags)
-    return _run_async(_Listing(workspace, config, run_id).update())
+    check(config, credentials)
+    origin = _origin(config, run_id)
+
+    async def list_site(name: str, site: Source) -> int:
+        added = 0
+        async with _client(workspace, config, site, credentials) as client:
+            for query in config.all_queries:
+                if query.source == site:
+                    added += await _list_query(workspace, config, query, client, origin, watch)
+        logger.info("crawl: %d new posts listed at %s", added, name)
+        return added
+
+    added = sum(_run_async(_all_of([list_site(*item) for item in config.sites.items()])))
+    _remember(workspace, config)
+    return added
 
 
-def plan(workspace: Workspace, config: CrawlConfig) -> list[list[str]]:
-    """Posts without an outcome, or whose failure may heal, in shards, newest first."""
-    listed = _listings(workspace, config).read(["post_id", "position"]).sort_by("position")
-    settled = _settled(_posts(workspace, config).read(["post_id", "outcome", "transient"]))
-    due = [post_id for post_id in listed["post_id"].to_pylist() if post_id not in settled]
-    size = config.shard_size
-    return [due[start : start + size] for start in range(0, len(due), size)]
+def plan(workspace: Workspace, config: CrawlConfig) -> list[Shard]:
+    """Posts without an outcome, or whose failure may heal, or that changed since, in shards.
+
+    The sites take turns within a shard, so that their budgets are spent side by side.
+    """
+    own = _before(_posts(workspace, config), is_own=True)
+    settled = {key for key, (_, before) in own.items() if before.is_settled}
+    due: dict[str, list[ListingRow]] = {}
+    taken: set[Key] = set()
+    for query in config.all_queries:
+        rows = listing_table(workspace, query).rows()
+        for row in sorted(rows, key=lambda row: row.position):
+            key = (row.source, row.post_id)
+            as_settled = key in settled and own[key][0] >= row.version
+            if key not in taken and not as_settled:
+                due.setdefault(row.source, []).append(row)
+            taken.add(key)
+    ordered = [row for turn in zip_longest(*due.values()) for row in turn if row is not None]
+    before = _known_elsewhere(workspace, config, {(row.source, row.post_id) for row in ordered})
+    before |= {key: item for key, (_, item) in own.items()}
+    return [
+        Shard(rows, {key: before[key] for row in rows if (key := _key(row)) in before})
+        for start in range(0, len(ordered), config.shard_size)
+        if (rows := ordered[start : start + config.shard_size])
+    ]
 
 
 def fetch(
-    workspace: Workspace, config: CrawlConfig, post_ids: Sequence[str], run_id: str
-) -> Manifest:
+    workspace: Workspace,
+    config: CrawlConfig,
+    shard: Shard,
+    run_id: str,
+    *,
+    credentials: Credentials | None = None,
+    watch: Watcher | None = None,
+) -> list[Manifest]:
     """Settle the posts of one shard: one row each, committed together.
 
-    Posts that have their outcome already are left alone, so repeating a shard is harmless.
+    Posts that were settled since they were planned are left alone, so repeating a shard is
+    harmless; posts that another process is fetching are waited for, not fetched twice.
+
+    Returns:
+        What was committed: usually one part, none if nothing was left to do.
 
     Raises:
-        SourceUnavailable: the site is down; nothing was committed.
-        SourceRefused: it turns this client away; nothing was committed.
+        SourceUnavailable: a site is down; what was settled before is not asked for again.
+        SourceRefused: it turns this client away.
     """
-    table = _posts(workspace, config)
-    before = table.read(["post_id", "outcome", "transient", "attempt"])
-    settled = _settled(before)
-    attempts = dict(zip(before["post_id"].to_pylist(), before["attempt"].to_pylist(), strict=True))
-    due = [post_id for post_id in dict.fromkeys(post_ids) if post_id not in settled]
-    listed = _rows_of(_listings(workspace, config), due)
-    shard = _Shard(workspace, config, run_id, {key: attempts.get(key, 0) + 1 for key in listed})
-    rows = _run_async(shard.settle(list(listed.values())))
-    name = digest_of(*(f"{row.post_id}:{row.attempt}" for row in rows))
-    return table.write(name, rows, _provenance(config, run_id))
+    committed = []
+    waiting = {_claim(config, row): row for row in shard.rows}
+    while waiting:
+        with _coordinator(workspace).claiming(list(waiting)) as ours:
+            rows = _still_due(workspace, config, [waiting[name] for name in ours])
+            if rows:
+                before = shard.before
+                if len(rows) < len(shard.rows):  # others are at it: maybe in another crawl
+                    keys = {_key(row) for row in rows}
+                    before = {**_known_elsewhere(workspace, config, keys), **before}
+                part = Shard(rows, before)
+                committed.append(_settle(workspace, config, part, run_id, credentials, watch))
+        waiting = {name: row for name, row in waiting.items() if name not in ours}
+        if not ours:
+            time.sleep(_POLL_S)
+    return committed
 
 
 def summary(workspace: Workspace, config: CrawlConfig) -> CrawlSummary:
     """Count the crawl's posts by outcome and reason."""
-    num_posts = _listings(workspace, config).read(["post_id"]).num_rows
-    table = _posts(workspace, config).read(["outcome", "reason"])
-    pairs = list(zip(table["outcome"].to_pylist(), table["reason"].to_pylist(), strict=True))
-    outcomes = Counter(outcome for outcome, _ in pairs)
-    if num_posts > len(pairs):
-        outcomes["due"] = num_posts - len(pairs)
-    return CrawlSummary(num_posts, dict(outcomes), dict(Counter(pair for pair in pairs if pair[1])))
+    return _summarise(*_counted(workspace, config))
 
 
-class _Listing:
-    """The listing of one crawl while it is brought up to date.
-
-    A part is a page. Its footer's parent `next` is the cursor where the descent goes on, empty at
-    the end: committed with the rows, the two cannot disagree.
-    """
-
-    def __init__(self, workspace: Workspace, config: CrawlConfig, run_id: str) -> None:
-        self._config = config
-        self._site = config.site
-        self._run_id = run_id
-        self._table = _listings(workspace, config)
-        known = self._table.read(["post_id", "position"])
-        self._ids = set(known["post_id"].to_pylist())
-        positions = known["position"].to_pylist()
-        self._num_older = sum(position >= 0 for position in positions)
-        self._lowest_position = min([0, *positions])
-        older = [key for key in self._table.parts() if "/older-" in key]
-        self._num_parts = len(older)
-        footer = read_footer(workspace, older[-1]) if older else None
-        self._cursor: str | None = (footer["parents"]["next"] or None) if footer else None
-        self._at_end = footer is not None and self._cursor is None
-
-    async def update(self) -> int:
-        before, resumed = len(self._ids), self._num_parts > 0
-        async with _client(self._config) as client:
-            while not self._at_end and self._num_older < self._config.limit:
-                wanted = self._config.limit - self._num_older
-                page = await self._site.older(client, self._config.tags, self._cursor, wanted)
-                if page.cursor is not None and page.cursor == self._cursor:
-                    logger.warning("%s has more posts but lists none now", self._site.root)
-                    break
-                self._commit_older(page)
-            if resumed:
-                await self._add_newer(client)
-        added = len(self._ids) - before
-        logger.info("crawl: %d posts listed, %d of them new", len(self._ids), added)
-        return added
-
-    async def _add_newer(self, client: Client) -> None:
-        added, limit = 0, self._config.limit
-        while added < limit:
-            posts = await self._site.newer(
-                client, self._config.tags, frozenset(self._ids), self._cursor, limit - added
-            )
-            posts = [post for post in posts if post.post_id not in self._ids]
-            if not posts:
-                return
-            first = self._lowest_position - 1
-            positions = range(first, first - len(posts), -1)
-            # Named by its place: a second writer of the same page writes the same name.
-            self._commit(f"newer-{-first:09d}", posts, positions, "")
-            self._lowest_position -= len(posts)
-            added += len(posts)
-
-    def _commit_older(self, page: Page) -> None:
-        posts = [post for post in page.posts if post.post_id not in self._ids]
-        if not self._ids and not posts:
-            raise SourceRefused(
-                f"no post at {self._site.root} is tagged {self._config.tags!r}; check the spelling"
-            )
-        positions = range(self._num_older, self._num_older + len(posts))
-        self._commit(f"older-{self._num_parts:06d}", posts, positions, page.cursor or "")
-        self._num_parts += 1
-        self._num_older += len(posts)
-        self._cursor, self._at_end = page.cursor, page.cursor is None
-
-    def _commit(self, name: str, posts: list[Post], positions: range, cursor: str) -> None:
-        rows = [
-            ListingRow(
-                crawl_id=crawl_id(self._config),
-                source=self._site.component,
-                query=self._config.tags,
-                position=position,
-                **_values(post, _POST_FIELDS),
-            )
-            for post, position in zip(posts, positions, strict=True)
-        ]
-        self._table.write(name, rows, _provenance(self._config, self._run_id, next=cursor))
-        self._ids.update(post.post_id for post in posts)
-
-
-class _Shard:
-    """The posts of one shard while they are settled."""
-
-    def __init__(
-        self, workspace: Workspace, config: CrawlConfig, run_id: str, attempts: dict[str, int]
-    ) -> None:
-        self._config = config
-        self._site = config.site
-        self._run_id = run_id
-        self._attempts = attempts
-        self._originals = Originals(workspace)
-        self._known = {} if self._site.IS_LOCAL else _fetched_before(workspace, config, attempts)
-        self._turned_away = 0  # posts in a row
-        self._any_answer = False
-
-    async def settle(self, listed: list[ListingRow]) -> list[PostRow]:
-        """One row per post, in their order."""
-        rows: dict[str, PostRow] = {}
-        waiting = iter(listed)
-        async with _client(self._config) as client:
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(min(_CONCURRENCY, len(listed))):
-                        group.create_task(self._work(client, waiting, rows))
-            except BaseExceptionGroup as errors:
-                raise errors.exceptions[0] from errors
-        return [rows[row.post_id] for row in listed]
-
-    async def _work(
-        self, client: Client, waiting: Iterator[ListingRow], rows: dict[str, PostRow]
-    ) -> None:
-        for row in waiting:
-            rows[row.post_id] = self._without_asking(row) or await self._download(client, row)
-
-    def _without_asking(self, row: ListingRow) -> PostRow | None:
-        if row.file_url is None:
-            return self._row(row, outcome="failed", reason="ghost")
-        if row.rating not in self._config.ratings:
-            return self._row(row, outcome="skipped", reason="rating")
-        if _extension(row.file_url) in _NO_IMAGES:
-            return self._row(row, outcome="skipped", reason="extension")
-        known = self._known.get((row.post_id, row.file_url, row.site_md5))
-        if known and self._originals.has(known.image_id):
-            num_bytes, image_id = known.num_bytes, known.image_id
-            return self._row(row, outcome="known", num_bytes=num_bytes, image_id=image_id)
-        return None
-
-    async def _download(self, client: Client, row: ListingRow) -> PostRow:
-        post = Post(**_values(row, _POST_FIELDS))
-        max_bytes = self._config.max_bytes
-        try:
-            received = await self._site.fetch(client, post, max_bytes)
-            problem = problem_of(received, post)
-            if problem == "md5_mismatch":
-                # The file may have been replaced since it was listed, or damaged on its way.
-                post = await self._site.again(client, post)
-                received = await self._site.fetch(client, post, max_bytes)
-                problem = problem_of(received, post)
-        except SourceError as error:
-            return self._failed(row, error)
-        self._note(received)
-        row = dataclasses.replace(row, **_values(post, _POST_FIELDS))
-        facts = {"http_status": received.status, "num_bytes": len(received.content)}
-        if problem:
-            return self._row(row, outcome="failed", reason=problem, **facts)
-        image_id = await asyncio.to_thread(self._originals.put, received.content)
-        return self._row(row, outcome="fetched", image_id=image_id, **facts)
-
-    def _failed(self, row: ListingRow, error: SourceError) -> PostRow:
-        """The row of a post that got no answer.
-
-        Raises:
-            SourceError: this one, if it is not about the post but about the whole site.
-        """
-        if isinstance(error, AddressRefused):
-            return self._row(row, outcome="failed", reason="address_refused")
-        if not isinstance(error, SourceUnavailable):
-            raise error
-        self._turned_away += 1
-        if self._turned_away >= _OUTAGE:
-            raise error
-        if isinstance(error, CannotConnect) and not self._any_answer and self._is_at_root(row):
-            raise error
-        logger.warning("post %s: %s", row.post_id, error)
-        status = error.status if isinstance(error, HostBusy) else None
-        # After some runs it is taken as settled, or a dead file would be asked for for ever.
-        transient = self._attempts[row.post_id] < _TRIES
-        return self._row(
-            row, outcome="failed", reason="unavailable", transient=transient, http_status=status
-        )
-
-    def _is_at_root(self, row: ListingRow) -> bool:
-        # Of a name that one post alone has made up, nothing follows for the site.
-        return host_of(row.file_url or "") == host_of(self._site.root)
-
-    def _note(self, received: Received) -> None:
-        self._any_answer = True
-        self._turned_away = self._turned_away + 1 if received.status in (401, 403) else 0
-        if self._turned_away >= _OUTAGE:
-            raise SourceRefused(
-                f"{self._site.root} answers {received.status} to {_OUTAGE} files in a row: "
-                "it turns this client away; wait, set the crawl's user, or ask the site"
-            )
-
-    def _row(self, row: ListingRow, *, outcome: str, **facts: Any) -> PostRow:
-        asked_for_nothing = {"reason": None, "http_status": None, "num_bytes": None}
-        return PostRow(
-            **_values(row, _LISTING_FIELDS),
-            **{**asked_for_nothing, "transient": False, "image_id": None, **facts},
-            outcome=outcome,
-            attempt=self._attempts[row.post_id],
-            fetched_at=datetime.now(UTC) if outcome == "fetched" else None,
-            run_id=self._run_id,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    image_id: str
-    num_bytes: int | None
-
-
-def _fetched_before(
-    workspace: Workspace, config: CrawlConfig, post_ids: Collection[str]
-) -> dict[tuple[str, str, str | None], _Known]:
-    """What other crawls have fetched of these posts, by id, URL and MD5.
-
-    The URL keeps two sites of one kind apart, the MD5 tells a file that was replaced.
-    """
-    own = _posts(workspace, config).folder
-    if all(key.startswith(own) for key in Table(workspace, PostRow).parts()):
-        return {}
-    columns = ["post_id", "file_url", "site_md5", "outcome", "image_id", "num_bytes", "source"]
-    table = Table(workspace, PostRow).read(columns)
-    wanted = pc.is_in(table["post_id"], value_set=pa.array(list(post_ids), pa.string()))
-    same = pc.equal(table["source"], config.site.component)
-    table = table.filter(pc.and_(pc.and_(wanted, same), pc.equal(table["outcome"], "fetched")))
+def summaries(workspace: Workspace, config: CrawlConfig) -> dict[str, CrawlSummary]:
+    """The same, site by site."""
+    listed, posts = _counted(workspace, config)
     return {
-        (row["post_id"], row["file_url"], row["site_md5"]): _Known(
-            row["image_id"], row["num_bytes"]
+        name: _summarise(
+            {key for key in listed if key[0] == name}, posts.filter(pc.equal(posts["source"], name))
         )
-        for row in table.to_pylist()
+        for name in config.sites
     }
 
 
-def _listings(workspace: Workspace, config: CrawlConfig) -> Table[ListingRow]:
-    return Table(workspace, ListingRow, crawl_id(config))
+def _settle(
+    workspace: Workspace,
+    config: CrawlConfig,
+    shard: Shard,
+    run_id: str,
+    credentials: Credentials | None,
+    watch: Watcher | None,
+) -> Manifest:
+    coordinator = _coordinator(workspace)
+    terms = Terms(
+        crawl_id=crawl_id(config),
+        run_id=run_id,
+        ratings=config.ratings,
+        max_bytes=config.max_bytes,
+    )
+    notes: list[str] = []
+
+    def on_settled(post: PostRow) -> None:
+        if watch:
+            watch(CrawlEvent(source=post.source, post=post))
+
+    async def settle_site(name: str, site: Source) -> list[Settled]:
+        rows = [row for row in shard.rows if row.source == name]
+        before = {key[1]: item for key, item in shard.before.items() if key[0] == name}
+        async with _client(workspace, config, site, credentials) as client:
+            settler = Settler(
+                *(site, client, Originals(workspace), coordinator, terms, before),
+                on_settled=on_settled,
+            )
+            notes.extend(map(settler.note_key, rows))
+            return await settler.settle(rows)
+
+    found = _run_async(_all_of([settle_site(*item) for item in config.sites.items()]))
+    settled = {_key(item.post): item for item in chain(*found)}
+    rows = [settled[_key(row)].post for row in shard.rows]
+    attempts = [attempt for row in shard.rows for attempt in settled[_key(row)].attempts]
+    name = digest_of(*(f"{row.source}:{row.post_id}:{row.attempt}" for row in rows))
+    provenance = _origin(config, run_id).provenance()
+    # The requests first: rows without them would never be asked about again.
+    if attempts:
+        Table(workspace, AttemptRow, crawl_id(config)).write(name, attempts, provenance)
+    committed = _posts(workspace, config).write(name, rows, provenance)
+    coordinator.forget(crawl_id(config), notes)
+    return committed
+
+
+async def _list_query(
+    workspace: Workspace,
+    config: CrawlConfig,
+    query: Query,
+    client: Client,
+    origin: Origin,
+    watch: Watcher | None,
+) -> int:
+    name = query.source.component
+
+    def on_listed(count: int) -> None:
+        _remember(workspace, config)  # with the first page, should the rest not come
+        if watch:
+            watch(CrawlEvent(source=name, num_listed=count))
+
+    claim = f"list {query.query_id}"
+    while True:
+        with _coordinator(workspace).claiming([claim]) as ours:
+            if ours:
+                listing = Listing(workspace, query, config.limit, origin, on_listed)
+                added = await listing.update(client)
+                if listing.needs_sweep(timedelta(days=config.sweep_days)):
+                    added += await listing.sweep(client)
+                return added
+        await asyncio.sleep(_POLL_S)
+
+
+def _remember(workspace: Workspace, config: CrawlConfig) -> None:
+    """Write down which queries the crawl is made of, for those who only know its id."""
+    queries = [
+        {
+            "query_id": query.query_id,
+            "source": query.source.component,
+            "root": query.source.root,
+            "tags": query.tags,
+        }
+        for query in config.all_queries
+    ]
+    said = {"queries": queries, "ratings": sorted(config.ratings)}
+    key = f"manifests/crawls/{crawl_id(config)}.json"
+    if not workspace.exists(key):
+        workspace.write_text(key, json.dumps(said, indent=2) + "\n")
+
+
+_BEFORE = ("attempt", "outcome", "reason", "transient", "http_status", "num_bytes", "image_id")
+_BEFORE_COLUMNS = (*_BEFORE, "fetched_at", "file_url", "site_md5")
+
+
+def _before(table: Table[PostRow], *, is_own: bool) -> dict[Key, tuple[int, Before]]:
+    """What a posts table knows, with the version of the post it was about."""
+    read = table.read(["source", "post_id", "version", *_BEFORE_COLUMNS])
+    return {
+        (row["source"], row["post_id"]): (row["version"], _one_before(row, is_own=is_own))
+        for row in read.to_pylist()
+    }
+
+
+def _one_before(row: Mapping[str, Any], *, is_own: bool) -> Before:
+    values = {name: row[name] for name in _BEFORE_COLUMNS}
+    return Before(is_own=is_own, **{**values, "attempt": row["attempt"] if is_own else 0})
+
+
+def _known_elsewhere(
+    workspace: Workspace, config: CrawlConfig, wanted: Collection[Key]
+) -> dict[Key, Before]:
+    """What other crawls have settled of these posts."""
+    own = _posts(workspace, config).folder
+    table = Table(workspace, PostRow)
+    if not wanted or all(key.startswith(f"{own}/") for key in table.parts()):
+        return {}
+    columns = ["source", "post_id", "crawl_id", *_BEFORE_COLUMNS]
+    read = table.read(columns)
+    ids = pa.array({post_id for _, post_id in wanted}, pa.string())
+    remote = [name for name, site in config.sites.items() if not site.IS_LOCAL]
+    chosen = pc.and_(
+        pc.is_in(read["post_id"], value_set=ids),
+        pc.is_in(read["source"], value_set=pa.array(remote, pa.string())),
+    )
+    settled = pc.and_(pc.invert(read["transient"]), pc.not_equal(read["outcome"], "skipped"))
+    return {
+        (row["source"], row["post_id"]): _one_before(row, is_own=False)
+        for row in read.filter(pc.and_(chosen, settled)).to_pylist()
+        if (row["source"], row["post_id"]) in wanted
+    }
+
+
+def _still_due(
+    workspace: Workspace, config: CrawlConfig, rows: Sequence[ListingRow]
+) -> list[ListingRow]:
+    """Those of the posts that nobody has settled in this crawl by now, in the listing's order."""
+    keys = _posts(workspace, config).parts()
+    settled = [_settled_in(workspace.url, key) for key in keys]
+    due = [row for row in rows if not any((*_key(row), row.version) in part for part in settled)]
+    return sorted(due, key=lambda row: (row.position, row.source))
+
+
+@lru_cache(maxsize=20_000)
+def _settled_in(url: str, key: str) -> frozenset[tuple[str, str, int]]:
+    """Source, id and version of the posts that one part settled; parts never change."""
+    columns = ["source", "post_id", "version", "transient"]
+    part = read_part(Workspace(url), key, PostRow, columns)
+    part = part.filter(pc.invert(part["transient"]))
+    return frozenset(zip(*(part[name].to_pylist() for name in columns[:3]), strict=True))
+
+
+def _counted(workspace: Workspace, config: CrawlConfig) -> tuple[set[Key], pa.Table]:
+    listed: set[Key] = set()
+    for query in config.all_queries:
+        table = listing_table(workspace, query).read(["source", "post_id"])
+        listed |= set(zip(table["source"].to_pylist(), table["post_id"].to_pylist(), strict=True))
+    columns = ["source", "post_id", "outcome", "reason", "num_bytes"]
+    return listed, _posts(workspace, config).read(columns)
+
+
+def _summarise(listed: Collection[Key], posts: pa.Table) -> CrawlSummary:
+    pairs = list(zip(posts["outcome"].to_pylist(), posts["reason"].to_pylist(), strict=True))
+    outcomes = Counter(outcome for outcome, _ in pairs)
+    if len(listed) > len(pairs):
+        outcomes["due"] = len(listed) - len(pairs)
+    fetched = posts.filter(pc.equal(posts["outcome"], "fetched"))
+    return CrawlSummary(
+        num_posts=len(listed),
+        outcomes=dict(outcomes),
+        reasons=dict(Counter(pair for pair in pairs if pair[1])),
+        num_bytes=pc.sum(fetched["num_bytes"]).as_py() or 0,
+    )
 
 
 def _posts(workspace: Workspace, config: CrawlConfig) -> Table[PostRow]:
     return Table(workspace, PostRow, crawl_id(config))
 
 
-def _settled(posts: pa.Table) -> set[str]:
-    return set(posts.filter(pc.invert(posts["transient"]))["post_id"].to_pylist())
+def _origin(config: CrawlConfig, run_id: str) -> Origin:
+    return Origin("crawl", REVISION, config, run_id)
 
 
-def _rows_of(table: Table[ListingRow], post_ids: Sequence[str]) -> dict[str, ListingRow]:
-    """Rows of these posts, in the order given; posts that are not listed are left out."""
-    everything = table.read()
-    wanted = pc.is_in(everything["post_id"], value_set=pa.array(list(post_ids), pa.string()))
-    found = {row.post_id: row for row in from_arrow(table.row, everything.filter(wanted))}
-    return {post_id: found[post_id] for post_id in post_ids if post_id in found}
+def _key(row: ListingRow | PostRow) -> Key:
+    return row.source, row.post_id
 
 
-def _provenance(config: CrawlConfig, run_id: str, **parents: str) -> Provenance:
-    return Provenance(
-        stage="crawl", revision=REVISION, config=config, run_id=run_id, parents=parents
+def _claim(config: CrawlConfig, row: ListingRow) -> str:
+    return f"fetch {config.sites[row.source].root} {row.post_id}"
+
+
+def _coordinator(workspace: Workspace) -> Coordinator:
+    return Coordinator.at(workspace.shared_folder("crawl"))
+
+
+def _client(
+    workspace: Workspace, config: CrawlConfig, site: Source, credentials: Credentials | None
+) -> Client:
+    return Client(
+        site.FACTS,
+        site.root,
+        config.user,
+        credentials=(credentials or {}).get(site.component),
+        coordinator=_coordinator(workspace),
+        rehearse=config.rehearse,
+        obey_robots=config.obey_robots,
     )
 
 
-def _values(item: Any, names: Sequence[str]) -> dict[str, Any]:
-    return {name: _storable(getattr(item, name)) for name in names}
-
-
-def _storable(value: Any) -> Any:
-    """Half a surrogate pair, which JSON can spell and UTF-8 cannot, becomes a question mark."""
-    if isinstance(value, list):
-        return [_storable(item) for item in value]
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-
-
-def _extension(url: str) -> str:
-    try:
-        return PurePosixPath(urlsplit(url).path).suffix.lower()
-    except ValueError:
-        return ""
-
-
-def _client(config: CrawlConfig) -> Client:
-    return Client(config.site.FACTS, config.site.root, config.user)
+async def _all_of(work: Sequence[Coroutine[Any, Any, ResultT]]) -> list[ResultT]:
+    """All side by side; the others are finished before the first error is raised."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]
 
 
 def _run_async(work: Coroutine[Any, Any, ResultT]) -> ResultT:

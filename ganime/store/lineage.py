@@ -35,7 +35,7 @@ def crawled_images(workspace: Workspace, crawl_ids: Sequence[str]) -> list[Crawl
     tags: dict[str, set[str]] = {}
     posts: dict[str, set[str]] = {}
     columns = ["image_id", "source", "post_id", "tags"]
-    columns += ["artist_tags", "copyright_tags", "character_tags"]
+    columns += ["artist_tags", "copyright_tags", "character_tags", "meta_tags"]
     for crawl_id in crawl_ids:
         for row in Table(workspace, PostRow, crawl_id).read(columns).to_pylist():
             image_id = row["image_id"]
@@ -48,6 +48,14 @@ def crawled_images(workspace: Workspace, crawl_ids: Sequence[str]) -> list[Crawl
         CrawledImage(image_id, sorted(tags[image_id]), sorted(posts[image_id]))
         for image_id in sorted(posts)
     ]
+
+
+def queries_of(workspace: Workspace, crawl_id: str) -> list[str]:
+    """Ids of the queries of a crawl: the scopes of its listings; none if it never began."""
+    key = f"manifests/crawls/{crawl_id}.json"
+    if not workspace.exists(key):
+        return []
+    return [query["query_id"] for query in json.loads(workspace.read_bytes(key))["queries"]]
 
 
 def crawls(workspace: Workspace) -> list[str]:

@@ -237,7 +237,8 @@ def read_part(
             footer = _footer(parquet.schema_arrow, workspace.describe(key))
             _check_footer(footer, row, workspace.describe(key))
             present = [name for name in wanted if name in parquet.schema_arrow.names]
-            table = parquet.read(columns=present)
+            # Parts are small; and a process that ends while Arrow starts threads may abort.
+            table = parquet.read(columns=present, use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise ManifestError(
             f"{workspace.describe(key)} is damaged ({_line(error)}): delete it and run the same "
@@ -292,12 +293,15 @@ def _check_footer(footer: Mapping[str, Any], row: type[Row], where: str) -> None
 
 def _upgrade(table: pa.Table, row: type[Row], wanted: Sequence[str], where: str) -> pa.Table:
     schema = pa.schema([schema_of(row).field(name) for name in wanted])
+    fields = {item.name: item for item in dataclasses.fields(row)}  # type: ignore[arg-type]
     arrays = []
     for name, target in zip(wanted, schema, strict=True):
         if name in table.schema.names:
             arrays.append(table[name].cast(target.type))
         elif target.nullable:
             arrays.append(pa.nulls(table.num_rows, target.type))
+        elif (absent := fields[name].metadata["absent"]) is not None:
+            arrays.append(pa.array([absent] * table.num_rows, target.type))
         else:
             raise ManifestError(f"{where} lacks the column {name!r}, which {row.__name__} needs")
     return pa.table(arrays, schema=schema)

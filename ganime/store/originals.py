@@ -1,6 +1,8 @@
 """Original bytes exactly as received, named by their SHA-256, written once."""
 
 import hashlib
+import shutil
+from pathlib import Path
 
 from ganime.store.workspace import Workspace
 
@@ -10,6 +12,11 @@ class Originals:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+
+    @property
+    def is_local(self) -> bool:
+        """Whether they lie on a disk of this machine."""
+        return self._workspace.is_local
 
     def key(self, image_id: str) -> str:
         """Where an original lies."""
@@ -28,6 +35,19 @@ class Originals:
         image_id = hashlib.sha256(content).hexdigest()
         if not self.has(image_id):
             self._workspace.write_bytes(self.key(image_id), content)
+        return image_id
+
+    def put_file(self, path: Path) -> str:
+        """Keep the bytes of a file, once, without having them all in memory.
+
+        Returns:
+            Their image id.
+        """
+        with path.open("rb") as file:
+            image_id = hashlib.file_digest(file, "sha256").hexdigest()
+        if not self.has(image_id):
+            with self._workspace.writing(self.key(image_id)) as target:
+                shutil.copyfile(path, target)
         return image_id
 
     def get(self, image_id: str) -> bytes:

@@ -31,7 +31,7 @@ class Workspace:
     """Files by key (`manifests/posts/….parquet`) below one URL.
 
     A key becomes visible whole or not at all: on a disk by temporary name, fsync and rename, on an
-    object store by a single PUT. Names starting with a dot are never listed.
+    object store by a single PUT. What starts with a dot is never listed.
 
     Args:
         url: A folder, or anything fsspec opens, for example `s3://bucket/prefix`.
@@ -144,8 +144,19 @@ class Workspace:
         return sorted(
             key
             for key in keys
-            if key.endswith(suffix) and not PurePosixPath(key).name.startswith(".")
+            if key.endswith(suffix)
+            and not any(part.startswith(".") for part in PurePosixPath(key).parts)
         )
+
+    def shared_folder(self, name: str) -> Path:
+        """A folder on this machine for what its processes must agree on while they work here.
+
+        In the workspace itself, hidden, where that is on a disk; else in the temporary folder.
+        """
+        if self.is_local:
+            return Path(self._path(f".{name}"))
+        owner = digest_of(self.url, str(Path.home()))
+        return Path(tempfile.gettempdir()) / f"ganime-{owner}" / f".{name}"
 
     def remove(self, key: str) -> None:
         """Forget a key; fine if it is not there."""

@@ -1,7 +1,5 @@
 import asyncio
-import itertools
 import socket
-import threading
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -10,11 +8,18 @@ import pytest
 from aiohttp import web
 
 import ganime
-from ganime.errors import SourceUnavailable
+from ganime.errors import SourceRefused, SourceUnavailable
 from ganime.sources import Budget, SiteFacts
 from ganime.sources.addresses import AddressRefused, Guard, PublicResolver, is_loopback
-from ganime.sources.budgets import HostBudget
-from ganime.sources.client import CannotConnect, Client, HostBusy, _retry_after, user_agent
+from ganime.sources.client import (
+    CannotConnect,
+    Client,
+    HostBusy,
+    TurnedAway,
+    _retry_after,
+    user_agent,
+)
+from ganime.sources.coordinator import Coordinator
 
 FACTS = SiteFacts(
     hosts=("booru.example",),
@@ -72,7 +77,7 @@ def test_a_passing_error_is_tried_again(serve, status):
     assert len(server.requests) == 2
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 451])
+@pytest.mark.parametrize("status", [400, 403, 404, 410, 451])
 def test_an_error_that_stays_is_answered_at_once(serve, status):
     server = serve(answering(lambda: web.Response(status=status)))
     assert get(server.url, server.url).status == status
@@ -238,50 +243,269 @@ def test_this_machine_is_asked_without_the_proxy(serve, monkeypatch):
     assert get(server.url, server.url).content == b"x"
 
 
-def test_a_budget_spaces_requests_over_all_threads():
-    budget = HostBudget(Budget(rate_per_s=20, in_flight=4))
-    starts, most, running = [], 0, 0
-    lock = threading.Lock()
-
-    async def ask():
-        nonlocal most, running
-        async with budget.request():
-            with lock:
-                starts.append(time.monotonic())
-                running += 1
-                most = max(most, running)
-            await asyncio.sleep(0.3)
-            with lock:
-                running -= 1
-
-    async def several():
-        await asyncio.gather(*(ask() for _ in range(4)))
-
-    threads = [threading.Thread(target=lambda: asyncio.run(several())) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    starts.sort()
-    gaps = [after - before for before, after in itertools.pairwise(starts)]
-    assert len(starts) == 12
-    assert min(gaps) > 0.04
-    assert most == 4
-
-
-def test_a_paused_host_is_left_alone():
-    budget = HostBudget(Budget(rate_per_s=100, in_flight=1))
-    budget.pause(0.3)
-
-    async def ask():
-        async with budget.request():
-            return time.monotonic()
-
-    start = time.monotonic()
-    assert asyncio.run(ask()) - start >= 0.3
-
-
 @pytest.mark.parametrize("wrong", [{"rate_per_s": 0}, {"rate_per_s": 1e9}, {"in_flight": 0}])
 def test_a_budget_cannot_be_unlimited(wrong):
     with pytest.raises(ValueError, match="no budget"):
         Budget(**{"rate_per_s": 1, "in_flight": 1, **wrong})
+
+
+def file_of(content, etag='"v1"', *, cut_at=None):
+    """A handler that serves a file by ranges, and closes the connection in the first answers."""
+    cuts = list(cut_at or [])
+
+    async def handler(request):
+        start = 0
+        if "Range" in request.headers and request.headers.get("If-Range") == etag:
+            start = int(request.headers["Range"].removeprefix("bytes=").rstrip("-"))
+        rest = content[start:]
+        headers = {"Content-Length": str(len(rest)), "ETag": etag, "Content-Type": "image/png"}
+        response = web.StreamResponse(status=206 if start else 200, headers=headers)
+        await response.prepare(request)
+        if cuts:
+            await response.write(rest[: cuts.pop(0)])
+            await asyncio.sleep(0.05)
+            request.transport.close()
+            return response
+        await response.write(rest)
+        return response
+
+    return handler
+
+
+def test_a_body_that_breaks_off_is_resumed_where_it_stopped(serve):
+    server = serve(file_of(bytes(range(250)), cut_at=[100, 50]))
+    received = get(server.url, server.url)
+    assert (received.content, received.problem) == (bytes(range(250)), None)
+    asked = [request.headers.get("Range") for request in server.requests]
+    assert asked == [None, "bytes=100-", "bytes=150-"]
+
+
+def test_a_body_without_a_strong_validator_is_asked_for_whole(serve):
+    server = serve(file_of(bytes(250), etag='W/"v1"', cut_at=[100]))
+    assert get(server.url, server.url).content == bytes(250)
+    assert [request.headers.get("Range") for request in server.requests] == [None, None]
+
+
+def test_a_file_that_changed_in_between_is_taken_anew(serve):
+    calls = []
+
+    async def handler(request):
+        calls.append(request)
+        return await (old if len(calls) == 1 else new)(request)
+
+    old, new = file_of(b"a" * 200, '"v1"', cut_at=[100]), file_of(b"b" * 300, '"v2"')
+    server = serve(handler)
+    assert get(server.url, server.url).content == b"b" * 300
+
+
+def test_a_long_body_lies_on_disk_until_the_client_is_closed(serve, tmp_path):
+    content = bytes(range(256)) * 20_000
+    server = serve(answering(lambda: web.Response(body=content)))
+
+    async def work():
+        shared = Coordinator(tmp_path)
+        async with Client(FACTS, server.url, coordinator=shared) as client:
+            received = await client.get(server.url, purpose="file", max_bytes=10_000_000)
+            assert received.content == b""
+            assert received.num_bytes == len(content)
+            assert received.read() == content
+            assert received.read(3) == content[:3]
+            return received
+
+    assert not asyncio.run(work()).file.exists()
+
+
+def test_401_stops_the_crawl_at_once_and_for_a_while(serve):
+    server = serve(answering(lambda: web.Response(status=401)))
+    with pytest.raises(TurnedAway, match="wants valid credentials"):
+        get(server.url, server.url)
+    with pytest.raises(TurnedAway, match="a short while ago"):
+        get(server.url, server.url)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [403, 503])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"headers": {"cf-mitigated": "challenge"}},
+        {"text": "<html><title>Just a moment...</title></html>", "content_type": "text/html"},
+    ],
+)
+def test_a_challenge_for_browsers_is_not_tried_again(serve, status, answer):
+    server = serve(answering(lambda: web.Response(status=status, **answer)))
+    with pytest.raises(TurnedAway, match="challenge"):
+        get(server.url, server.url)
+    assert len(server.requests) == 1
+
+
+def test_another_user_is_not_blocked_by_the_first_ones_refusal(serve, tmp_path):
+    server = serve(answering(lambda: web.Response(status=401), lambda: web.Response(body=b"x")))
+    shared = Coordinator(tmp_path)
+
+    async def ask(user):
+        async with Client(FACTS, server.url, user, coordinator=shared) as client:
+            return await client.get(server.url, purpose="list", max_bytes=10)
+
+    with pytest.raises(TurnedAway):
+        asyncio.run(ask("one"))
+    assert asyncio.run(ask("two")).content == b"x"
+
+
+def test_secrets_go_on_the_wire_and_nowhere_else(serve):
+    server = serve(answering(lambda: web.Response(body=b"x")))
+    journal = []
+
+    async def work():
+        async with Client(FACTS, server.url) as client:
+            client = client.recording(journal)
+            return await client.get(
+                f"{server.url}/index.php",
+                purpose="list",
+                max_bytes=10,
+                params={"tags": "1girl"},
+                secrets={"api_key": "very-secret"},
+            )
+
+    received = asyncio.run(work())
+    assert server.requests[0].query["api_key"] == "very-secret"
+    assert "very-secret" not in repr(received) + repr(journal)
+    assert journal[0].url.endswith("/index.php?tags=1girl")
+
+
+def test_credentials_do_not_follow_a_redirect_to_another_host(serve):
+    there = serve(answering(lambda: web.Response(body=b"x")))
+    here = serve(
+        answering(lambda: web.Response(status=302, headers={"Location": f"{there.url}/a"}))
+    )
+    headers = {"Authorization": "Basic abc", "Referer": "r"}
+    get(here.url, here.url, headers=headers, secrets={"api_key": "very-secret"})
+    assert here.requests[0].headers["Authorization"] == "Basic abc"
+    assert "Authorization" not in there.requests[0].headers
+    assert there.requests[0].headers["Referer"] == "r"
+    assert there.requests[0].query_string == ""
+
+
+def test_every_request_is_written_down(serve):
+    server = serve(
+        answering(
+            lambda: web.Response(status=503),
+            lambda: web.Response(status=302, headers={"Location": "/there"}),
+            lambda: web.Response(body=b"pixels", content_type="image/png"),
+        )
+    )
+    journal = []
+
+    async def work():
+        async with Client(FACTS, server.url) as client:
+            await client.recording(journal).get(server.url, purpose="file", max_bytes=10)
+
+    asyncio.run(work())
+    assert [(made.outcome, made.http_status, made.num_bytes) for made in journal] == [
+        ("http_503", 503, 0),
+        ("redirected", 302, 0),
+        ("ok", 200, 6),
+    ]
+    assert journal[2].content_type == "image/png"
+    assert journal[2].url == f"{server.url}/there"
+
+
+def rehearsing(root, **options):
+    facts = SiteFacts(
+        hosts=("booru.example",),
+        page_limit=100,
+        list_budget=Budget(rate_per_s=50, in_flight=4),
+        file_budget=Budget(rate_per_s=50, in_flight=4),
+        documented=("/api",),
+    )
+    return Client(facts, root, rehearse=True, **options)
+
+
+def robots(text):
+    async def handler(request):
+        if request.path == "/robots.txt":
+            return web.Response(text=text)
+        return web.Response(body=b"x")
+
+    return handler
+
+
+def ask_of(client, url, purpose="file"):
+    async def work():
+        async with client:
+            return await client.get(url, purpose=purpose, max_bytes=1000)
+
+    return asyncio.run(work())
+
+
+def test_robots_txt_is_read_once_and_obeyed(serve, tmp_path):
+    server = serve(robots("User-agent: *\nDisallow: /private/\n"))
+    shared = Coordinator(tmp_path)
+    allowed = ask_of(rehearsing(server.url, coordinator=shared), f"{server.url}/a.png")
+    refused = ask_of(rehearsing(server.url, coordinator=shared), f"{server.url}/private/a.png")
+    assert (allowed.content, refused.problem) == (b"x", "robots")
+    assert [request.path for request in server.requests] == ["/robots.txt", "/a.png"]
+
+
+def test_a_list_that_robots_txt_forbids_is_refused_in_words(serve, tmp_path):
+    server = serve(robots("User-agent: ganime\nDisallow: /\n"))
+    with pytest.raises(SourceRefused, match=r"robots.txt"):
+        ask_of(rehearsing(server.url, coordinator=Coordinator(tmp_path)), server.url, "list")
+
+
+def test_documented_paths_are_for_programs_whatever_robots_txt_says(serve, tmp_path):
+    server = serve(robots("User-agent: *\nDisallow: /\n"))
+    client = rehearsing(server.url, coordinator=Coordinator(tmp_path))
+    assert ask_of(client, f"{server.url}/api/posts", "list").content == b"x"
+
+
+def test_robots_may_be_disobeyed_by_those_who_say_so(serve, tmp_path):
+    server = serve(robots("User-agent: *\nDisallow: /\n"))
+    client = rehearsing(server.url, coordinator=Coordinator(tmp_path), obey_robots=False)
+    assert ask_of(client, f"{server.url}/a.png").content == b"x"
+    assert [request.path for request in server.requests] == ["/a.png"]
+
+
+def test_a_crawl_delay_slows_the_budget_down(serve, tmp_path):
+    server = serve(robots("User-agent: *\nCrawl-delay: 0.5\n"))
+
+    async def work():
+        async with rehearsing(server.url, coordinator=Coordinator(tmp_path)) as client:
+            for _ in range(3):
+                await client.get(server.url, purpose="file", max_bytes=10)
+
+    start = time.monotonic()
+    asyncio.run(work())
+    assert time.monotonic() - start >= 1.0
+
+
+def test_a_host_whose_robots_txt_fails_is_not_asked(serve, tmp_path):
+    async def handler(request):
+        return web.Response(status=500)
+
+    server = serve(handler)
+    with pytest.raises(SourceUnavailable):
+        ask_of(rehearsing(server.url, coordinator=Coordinator(tmp_path)), f"{server.url}/a.png")
+    assert {request.path for request in server.requests} == {"/robots.txt"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "refused"),
+    [
+        ([], False),
+        (["noindex"], False),
+        (["noai"], True),
+        (["noindex, NoImageAI"], True),
+        (["otherbot: noai"], False),
+        (["ganime: noai"], True),
+    ],
+)
+def test_files_that_are_not_for_training_are_left_alone(serve, headers, refused):
+    def answer():
+        response = web.Response(body=b"x")
+        for value in headers:
+            response.headers.add("X-Robots-Tag", value)
+        return response
+
+    server = serve(answering(answer))
+    assert (get(server.url, server.url).problem == "noai") == refused

@@ -1,12 +1,13 @@
 import asyncio
 import json
+from datetime import UTC, datetime
 
 import pytest
 from aiohttp import web
 
 from ganime.config import Config
 from ganime.errors import ConfigError, SourceRefused, SourceUnavailable
-from ganime.sources import SOURCES, Page
+from ganime.sources import SOURCES, Page, Post
 from ganime.sources.client import Client
 from ganime.sources.safebooru import Safebooru
 
@@ -57,6 +58,15 @@ def newer(url, listed, limit=10):
     return asyncio.run(work())
 
 
+def again(url, post):
+    async def work():
+        source = Safebooru(url=url)
+        async with Client(source.FACTS, source.root) as client:
+            return await source.again(client, post)
+
+    return asyncio.run(work())
+
+
 def ids(posts):
     return [post.post_id for post in posts]
 
@@ -73,6 +83,38 @@ def test_a_page_holds_what_the_site_says(serve):
     assert (post.site_md5, post.parent_id) == (f"{7:032x}", "5")
     assert post.source_link == "https://pixiv.example/1"
     assert post.posted_at is None
+
+
+def test_the_time_of_a_change_and_the_state_are_kept(serve):
+    records = [record(3, change=1669300235, status="deleted"), record(2), record(1, status="odd")]
+    posts = older(serve(booru(records)).url).posts
+    assert posts[0].changed_at == datetime(2022, 11, 24, 14, 30, 35, tzinfo=UTC)
+    assert [post.state for post in posts] == ["deleted", "active", "active"]
+    assert posts[1].changed_at is None
+
+
+def test_a_post_is_asked_for_again_by_its_id(serve):
+    server = serve(booru([record(7, score=9)]))
+    assert again(server.url, Post(post_id="7", post_url="", file_url=None)).score == 9
+    assert server.requests[0].query["tags"] == "id:7"
+
+
+def test_a_post_that_the_total_denies_is_gone(serve):
+    server = serve(booru("[]", '<posts count="0" offset="0"></posts>'))
+    assert again(server.url, Post(post_id="7", post_url="", file_url=None)) is None
+
+
+def test_a_post_that_is_counted_but_not_listed_stays_as_it_was(serve):
+    server = serve(booru("[]", '<posts count="1" offset="0"></posts>'))
+    post = Post(post_id="7", post_url="", file_url=None)
+    assert again(server.url, post) is post
+
+
+def test_the_first_call_is_what_older_asks_for(serve):
+    server = serve(booru([record(9)]))
+    older(server.url, limit=10, tags="1girl re:zero")
+    asked = server.requests[0]
+    assert Safebooru(url=server.url).first_call("1girl re:zero", 10) == server.url + asked.path_qs
 
 
 def test_paging_goes_by_id_not_by_page_number(serve):
@@ -217,8 +259,14 @@ def test_records_that_make_no_sense_are_left_out(serve):
     assert ids(older(serve(booru(odd)).url).posts) == ["5"]
 
 
+def test_a_page_without_any_id_is_not_taken_for_the_end(serve):
+    with pytest.raises(SourceUnavailable, match="none of its 2 records has an id"):
+        older(serve(booru([{"id": None}, {}])).url, cursor="9")
+
+
 def test_hostile_values_do_no_harm(serve):
     odd = record(5, score="1e9", width=[], height={}, tags=7, hash=9, source=["x"], file_url=3)
+    odd |= {"change": 10**17, "status": []}
     (post,) = older(serve(booru([odd])).url).posts
     assert (post.score, post.width, post.height, post.tags) == (None, None, None, [])
     assert (post.site_md5, post.source_link, post.file_url) == (None, None, None)
