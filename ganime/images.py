@@ -110,6 +110,34 @@ def decode(content: bytes, *, at_least: int | None = None) -> DecodedImage:
         raise ImageError(reason, f"{type(error).__name__}: {error}") from error
 
 
+def check_whole(content: bytes) -> None:
+    """Read every byte of a file as its format has it, at a fraction of what `decode` costs.
+
+    A JPEG is decoded at an eighth of its size, which takes its whole entropy-coded stream; a PNG's
+    checksums are compared, up to its end mark; all others are decoded.
+
+    Args:
+        content: A whole file.
+
+    Raises:
+        ImageError: as `decode`.
+    """
+    if not content.startswith((_JPEG, _PNG)):
+        decode(content)
+        return
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            _check_size(image)
+            _check_whole(content)
+    except Exception as error:
+        decode(content)  # says what is wrong
+        raise ImageError("damaged", str(error)) from error
+    if content.startswith(_JPEG):
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
+        if pixels is None:
+            decode(content)  # CMYK and other kinds that OpenCV does not read
+
+
 def border_pixels(pixels: npt.NDArray[Number], width: int) -> npt.NDArray[Number]:
     """The outermost pixels of an image.
 
@@ -172,11 +200,8 @@ def encode_jpeg(pixels: Pixels, quality: int = 90) -> bytes:
 
 
 def _decode_opened(image: Image.Image, content: bytes, at_least: int | None) -> DecodedImage:
+    _check_size(image)
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise ImageError(
-            "too_large", f"{width} x {height} px, more than {MAX_PIXELS // 1_000_000} million"
-        )
     mode = image.mode
     orientation = _orientation(image)
     # A GIF's frames are counted by walking its blocks, which a huge hostile one would make long.
@@ -199,6 +224,14 @@ def _decode_opened(image: Image.Image, content: bytes, at_least: int | None) -> 
         frames=frames,
         alpha_fraction=alpha_fraction,
     )
+
+
+def _check_size(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            "too_large", f"{width} x {height} px, more than {MAX_PIXELS // 1_000_000} million"
+        )
 
 
 def _check_whole(content: bytes) -> None:

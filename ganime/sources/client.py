@@ -10,6 +10,7 @@ those, unless a rehearsal is wanted.
 import asyncio
 import copy
 import logging
+import math
 import random
 import tempfile
 import time
@@ -47,6 +48,7 @@ _COOL_OFF_S, _COOL_OFF_LOOPBACK_S = 900.0, 0.5  # after a host turned this clien
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _TIMEOUT = aiohttp.ClientTimeout(total=300, sock_connect=10, sock_read=30)
 _CHUNK = 1 << 16
+_REFUSALS_EVERY_S = 0.5  # what another process was told is heeded so soon
 _PERSONAL = ("authorization", "cookie")
 _CHALLENGES = (
     b"just a moment",
@@ -194,6 +196,7 @@ class Client:
         self._identity = digest_of(user, *sorted(f"{k}={v}" for k, v in self.credentials.items()))
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._robots: dict[str, asyncio.Task[Robots]] = {}
+        self._refusals_read: dict[str, float] = {}  # when, by host
         self._kept: dict[str, Any] = {}
         self._resources = ExitStack()
         self._journal: list[Attempt] | None = None
@@ -408,11 +411,17 @@ class Client:
     def _turn_away(self, url: URL, why: str) -> None:
         cool_off = _COOL_OFF_S if self._is_public(url) else _COOL_OFF_LOOPBACK_S
         self._shared.refuse(_host(url), self._identity, why, cool_off)
+        self._refusals_read.clear()
         raise TurnedAway(f"{url.origin()} {why}; nothing more is asked of it for {cool_off:.0f} s")
 
     def _check_refusal(self, url: URL) -> None:
+        now = time.monotonic()
+        if now - self._refusals_read.get(_host(url), -math.inf) < _REFUSALS_EVERY_S:
+            return
+        self._refusals_read[_host(url)] = now
         refusal = self._shared.refusal(_host(url), self._identity)
         if refusal:
+            self._refusals_read.clear()
             why, left = refusal
             raise TurnedAway(
                 f"{url.origin()} {why}; that was a short while ago, so it is not asked again for "

@@ -39,6 +39,7 @@ _BUSY_S = 30.0
 _LONGEST_PAUSE_S = 3600.0
 SPACING = 1.05  # of starts, over the budget's own: requests overtake each other on their way
 _LOOK_FOR_DEAD_S = 1.0  # at most so often, as it opens files
+_WRITE_EVERY_S = 0.05  # a transaction for each of a thousand notes would cost more than they do
 
 _OPENED: dict[tuple[int, Path], "Coordinator"] = {}
 _OPENED_LOCK = threading.Lock()
@@ -63,6 +64,8 @@ class Coordinator:
         self._folder = folder
         self._lock = threading.Lock()
         self._looked_for_dead = 0.0
+        self._unwritten: list[tuple[str, str, str]] = []  # notes
+        self._written_at = 0.0
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.owner = secrets.token_hex(8)
@@ -193,34 +196,44 @@ class Coordinator:
         try:
             yield ours
         finally:
-            with self._transaction() as run:
-                for key in ours:
-                    run("DELETE FROM claims WHERE key = ?", key)
+            with self._transaction():
+                given_back = [(key,) for key in ours]
+                self._database.executemany("DELETE FROM claims WHERE key = ?", given_back)
 
     def note(self, crawl_id: str, key: str, content: str) -> None:
-        """Write ahead what came of a post, until its manifest is committed."""
-        with self._lock:  # one statement is a transaction of its own
-            self._database.execute(
-                "INSERT OR REPLACE INTO journal VALUES (?, ?, ?)", (crawl_id, key, content)
-            )
+        """Write ahead what came of a post, until its manifest is committed.
+
+        At once, unless the last time was a moment ago: then with those that follow.
+        """
+        with self._lock:
+            self._unwritten.append((crawl_id, key, content))
+            is_time = time.monotonic() - self._written_at >= _WRITE_EVERY_S
+        if is_time:
+            with self._transaction():
+                self._write_notes()
 
     def notes(self, crawl_id: str, keys: Iterable[str]) -> dict[str, str]:
         """What was written ahead of these posts."""
-        found = {}
-        with self._lock:
-            for key in keys:
-                row = self._database.execute(
-                    "SELECT content FROM journal WHERE crawl_id = ? AND key = ?", (crawl_id, key)
-                ).fetchone()
-                if row:
-                    found[key] = row[0]
-        return found
+        with self._transaction() as run:
+            self._write_notes()
+            # A few hundred at most: those of shards that were cut off.
+            rows = run("SELECT key, content FROM journal WHERE crawl_id = ?", crawl_id).fetchall()
+        wanted = set(keys)
+        return {key: content for key, content in rows if key in wanted}
 
     def forget(self, crawl_id: str, keys: Iterable[str]) -> None:
         """The manifest is committed."""
-        with self._transaction() as run:
-            for key in keys:
-                run("DELETE FROM journal WHERE crawl_id = ? AND key = ?", crawl_id, key)
+        with self._transaction():
+            self._write_notes()
+            done = [(crawl_id, key) for key in keys]
+            self._database.executemany("DELETE FROM journal WHERE crawl_id = ? AND key = ?", done)
+
+    def _write_notes(self) -> None:
+        self._written_at = time.monotonic()
+        self._database.executemany(
+            "INSERT OR REPLACE INTO journal VALUES (?, ?, ?)", self._unwritten
+        )
+        self._unwritten.clear()
 
     @contextmanager
     def _transaction(self) -> Iterator[Any]:

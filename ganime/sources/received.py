@@ -1,7 +1,7 @@
 """What a body is, by its own first bytes; headers and file names are only claims."""
 
 from ganime.errors import ImageError
-from ganime.images import decode
+from ganime.images import check_whole
 from ganime.sources import Post, Received
 
 _MAGIC = (
@@ -47,12 +47,9 @@ def problem_of(received: Received, post: Post) -> str | None:
 
 
 def damage_of(received: Received) -> str | None:
-    """Why the body does not decode, a short code; None if it does, or if it is not for us to try.
-
-    Only a real decode notices a cut or damaged file; a reduced one reads every byte as well.
-    """
+    """Why the body is no whole image, a short code; None if it is, or is not for us to try."""
     try:
-        decode(received.read(), at_least=1)
+        check_whole(received.read())
     except ImageError as error:
         # A format that this version cannot read is no fault of the file.
         return None if error.reason == "unsupported_format" else error.reason

@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 _CONCURRENCY = 8  # downloads of one site at once; the host's budget bounds them further
 _OUTAGE = 16  # posts in a row without an answer, or turned away: it is the site, not the post
-_SHORT_BYTES = 200_000  # stored and decoded in a few milliseconds
 _TRIES = 5  # runs that try a post whose failure may heal
 _NO_IMAGES = frozenset(
     {".mp4", ".webm", ".mkv", ".avi", ".mov", ".zip", ".rar", ".7z", ".swf", ".ugoira", ".pdf"}
@@ -37,7 +36,7 @@ _NO_IMAGES = frozenset(
 _MAY_HEAL = ("truncated",)  # the line was bad
 _RULES = ("robots", "noai")  # the site's wish, which other settings may overrule
 _SEEN_FIELDS = tuple(item.name for item in dataclasses.fields(SeenPost))
-_POST_FIELDS = tuple(item.name for item in dataclasses.fields(Post))
+_NEWS = tuple(item.name for item in dataclasses.fields(Post) if item.name != "post_id")
 _TIMES = {"posted_at", "changed_at", "fetched_at", "started_at"}
 RowT = TypeVar("RowT", PostRow, AttemptRow)
 
@@ -158,9 +157,6 @@ class Settler:
             found = self._without_asking(row)
             if found is None:
                 found = await self._download(row)
-                if found.post.outcome == "fetched":
-                    key, text = self.note_key(row), _to_json(found)
-                    self._coordinator.note(self._terms.crawl_id, key, text)
             settled[row.post_id] = found
             if self._on_settled:
                 self._on_settled(found.post)
@@ -197,60 +193,53 @@ class Settler:
         return self._row(row, outcome=outcome, **facts)
 
     async def _download(self, row: ListingRow) -> Settled:
+        """Ask for the file, a second time where it is not what the site said."""
         journal: list[Attempt] = []
         client = self._client.recording(journal)
-        post, received = post_of(row), None
         try:
-            post, received, problem = await self._fetch(client, post)
-            self._note(received)
-            row = dataclasses.replace(
-                row, **{name: getattr(post, name) for name in _POST_FIELDS if name != "post_id"}
-            )
-            facts: dict[str, Any] = {
-                "http_status": received.status,
-                "num_bytes": received.num_bytes,
-            }
-            if problem:
-                outcome = "skipped" if problem in _RULES else "failed"
-                heals = problem in _MAY_HEAL and self._attempt(row) < _TRIES
-                settled = self._row(row, outcome=outcome, reason=problem, transient=heals, **facts)
-            else:
-                # A hop to a thread and back costs more than a short file takes.
-                if received.num_bytes <= _SHORT_BYTES and self._originals.is_local:
-                    settled = self._keep(row, received, facts)
-                else:
-                    settled = await asyncio.to_thread(self._keep, row, received, facts)
+            found = await self._ask(client, row, journal)
+            if found.post.reason != "md5_mismatch":
+                return found
+            # The file may have been replaced since it was listed, or damaged on its way.
+            again = await self._site.again(client, post_of(row))
+            if again is None or again.file_url is None:
+                gone = self._row(row, outcome="failed", reason="gone")
+                return Settled(gone, self._attempt_rows(row, journal))
+            row = dataclasses.replace(row, **{name: getattr(again, name) for name in _NEWS})
+            return await self._ask(client, row, journal)
         except SourceError as error:
-            settled = self._failed(row, error)
-        finally:
-            if received is not None and received.file is not None:
-                received.file.unlink(missing_ok=True)
-        return Settled(settled, self._attempt_rows(row, journal))
+            return Settled(self._failed(row, error), self._attempt_rows(row, journal))
 
-    def _keep(self, row: ListingRow, received: Received, facts: dict[str, Any]) -> PostRow:
-        """Store what decodes."""
-        if not self._site.IS_LOCAL and damage_of(received):
-            return self._row(row, outcome="failed", reason="decode_error", **facts)
+    async def _ask(self, client: Client, row: ListingRow, journal: list[Attempt]) -> Settled:
+        received = await self._site.fetch(client, post_of(row), self._terms.max_bytes)
+        self._note(received)
+        try:
+            # Digests, decoder and disk would keep the other downloads waiting.
+            return await asyncio.to_thread(self._take, row, received, journal)
+        finally:
+            if received.file is not None:
+                received.file.unlink(missing_ok=True)
+
+    def _take(self, row: ListingRow, received: Received, journal: Sequence[Attempt]) -> Settled:
+        """Store the file if it is what it should be, and write that ahead."""
+        attempts = self._attempt_rows(row, journal)
+        facts: dict[str, Any] = {"http_status": received.status, "num_bytes": received.num_bytes}
+        problem = problem_of(received, post_of(row))
+        if problem is None and not self._site.IS_LOCAL and damage_of(received):
+            problem = "decode_error"
+        if problem is not None:
+            outcome = "skipped" if problem in _RULES else "failed"
+            heals = problem in _MAY_HEAL and self._attempt(row) < _TRIES
+            post = self._row(row, outcome=outcome, reason=problem, transient=heals, **facts)
+            return Settled(post, attempts)
         if received.file is not None:
             facts["image_id"] = self._originals.put_file(received.file)
         else:
             facts["image_id"] = self._originals.put(received.content)
-        return self._row(row, outcome="fetched", fetched_at=datetime.now(UTC), **facts)
-
-    async def _fetch(self, client: Client, post: Post) -> tuple[Post, Received, str | None]:
-        """The original, asked for a second time where it is not what the site said."""
-        max_bytes = self._terms.max_bytes
-        received = await self._site.fetch(client, post, max_bytes)
-        problem = problem_of(received, post)
-        if problem == "md5_mismatch":
-            # The file may have been replaced since it was listed, or damaged on its way.
-            again = await self._site.again(client, post)
-            if again is None or again.file_url is None:
-                return post, received, "gone"
-            post = again
-            received = await self._site.fetch(client, post, max_bytes)
-            problem = problem_of(received, post)
-        return post, received, problem
+        post = self._row(row, outcome="fetched", fetched_at=datetime.now(UTC), **facts)
+        settled = Settled(post, attempts)
+        self._coordinator.note(self._terms.crawl_id, self.note_key(row), _to_json(settled))
+        return settled
 
     def _failed(self, row: ListingRow, error: SourceError) -> PostRow:
         """The row of a post that got no answer.

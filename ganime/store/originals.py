@@ -13,11 +13,6 @@ class Originals:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
-    @property
-    def is_local(self) -> bool:
-        """Whether they lie on a disk of this machine."""
-        return self._workspace.is_local
-
     def key(self, image_id: str) -> str:
         """Where an original lies."""
         return f"originals/{image_id[:2]}/{image_id}"

@@ -28,7 +28,10 @@ WRONG = [
     (["run", "--set", "pad.colour=3"], "pad.colour: unknown setting"),
     (["run", "--set", "pad.size=3"], "pad.size"),
     (["run", "--set", "pad"], "wanted KEY=VALUE"),
-    (["run", "--source", "flickr"], "no source is called 'flickr'; known: danbooru, folder, gelbooru"),
+    (
+        ["run", "--source", "flickr"],
+        "no source is called 'flickr'; known: danbooru, folder, gelbooru",
+    ),
     (["run", "--config", "missing.toml"], "cannot read the settings file missing.toml"),
     (["run", "--backbone", "alexnet"], "alexnet"),
     (["run", "--resolution", "64", "--set", "train.resolution=128"], "give both the same"),
