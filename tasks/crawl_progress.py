@@ -60,19 +60,19 @@ class CrawlProgress:
 
     Args:
         config: The crawl.
-        live: A live table; lines if not given.
+        lines: Whether to log lines; not where a live table is shown.
         artifact: The progress artifact to keep up to date.
     """
 
     def __init__(
-        self, config: CrawlConfig, live: Live | None = None, artifact: UUID | None = None
+        self, config: CrawlConfig, *, lines: bool = True, artifact: UUID | None = None
     ) -> None:
         self.sites: dict[str, SiteProgress] = {
             name: SiteProgress(site.FACTS.file_budget.rate_per_s)
             for name, site in config.sites.items()
         }
         self._config = config
-        self._live = live
+        self._lines = lines
         self._artifact = artifact
         self._lock = threading.Lock()
         self._line_at = self._artifact_at = time.monotonic()
@@ -107,7 +107,9 @@ class CrawlProgress:
         now = time.monotonic()
         table = Table(title="crawl", title_justify="left")
         for heading in (*_HEADINGS, "per s", "of at most", "to go", "why failed"):
-            table.add_column(heading, justify="left" if heading.startswith(("s", "w")) else "right")
+            table.add_column(
+                heading, justify="left" if heading in ("site", "why failed") else "right"
+            )
         for name, site in self.sites.items():
             eta_s = site.eta_s(now)
             why = ", ".join(f"{reason} {count}" for reason, count in site.failures.most_common(4))
@@ -124,7 +126,7 @@ class CrawlProgress:
         return table
 
     def _show(self, now: float) -> None:
-        if self._live is None and now - self._line_at >= LINE_EVERY_S:
+        if self._lines and now - self._line_at >= LINE_EVERY_S:
             self._line_at = now
             for name, site in self.sites.items():
                 log.info("crawl: %s %s", name, self._line(site, now))
@@ -150,14 +152,14 @@ class CrawlProgress:
 def crawl_progress(config: CrawlConfig) -> Iterator[CrawlProgress]:
     """Progress for the length of one crawl."""
     artifact = cast(UUID, create_progress_artifact(0.0, key="crawl-progress"))
-    console = Console(stderr=True)
-    if not sys.stderr.isatty():
-        yield CrawlProgress(config, artifact=artifact)
-    else:
-        with Live(console=console, refresh_per_second=4, get_renderable=lambda: table()) as live:
-            progress = CrawlProgress(config, live, artifact)
-            table = progress.table
+    is_terminal = sys.stderr.isatty()
+    progress = CrawlProgress(config, lines=not is_terminal, artifact=artifact)
+    if is_terminal:
+        console = Console(stderr=True)
+        with Live(console=console, refresh_per_second=4, get_renderable=progress.table):
             yield progress
+    else:
+        yield progress
     update_progress_artifact(artifact, progress=100.0)
 
 
