@@ -10,8 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import urlsplit
+
+from pydantic import field_validator
 
 from ganime.registry import Component, Registry
+from ganime.sources.addresses import host_of
 
 if TYPE_CHECKING:
     from ganime.sources.client import Client
@@ -257,6 +261,24 @@ class Source(Component):
         return await client.get(
             post.file_url, purpose="file", headers=self.FACTS.file_headers, max_bytes=max_bytes
         )
+
+
+class WebSource(Source):
+    """Base of the sources that are sites; subclasses give `url` its default."""
+
+    url: str
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str) -> str:
+        if urlsplit(url).scheme not in ("http", "https") or not host_of(url) or "@" in url:
+            raise ValueError(f"wanted an address like {cls.model_fields['url'].default}")
+        return url.rstrip("/")
+
+    @property
+    def root(self) -> str:
+        """Address of the site, without a slash at its end."""
+        return self.url
 
 
 def rating_of(word: object, site: Mapping[str, str] | None = None) -> str:

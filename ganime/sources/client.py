@@ -38,6 +38,7 @@ from ganime.sources.robots import MAX_AGE_S, MAX_BYTES, Robots, forbids_training
 logger = logging.getLogger(__name__)
 
 ResourceT = TypeVar("ResourceT", bound=AbstractContextManager[Any])
+ThingT = TypeVar("ThingT")
 Purpose = Literal["list", "file"]
 _ATTEMPTS = 5
 _REDIRECTS = 5
@@ -221,6 +222,13 @@ class Client:
         if name not in self._kept:
             self._kept[name] = self._resources.enter_context(opener())
         kept: ResourceT = self._kept[name]
+        return kept
+
+    def remember(self, name: str, factory: Callable[[], ThingT]) -> ThingT:
+        """What a source learns once and uses until the client is closed."""
+        if name not in self._kept:
+            self._kept[name] = factory()
+        kept: ThingT = self._kept[name]
         return kept
 
     def recording(self, journal: list[Attempt]) -> "Client":

@@ -8,18 +8,14 @@ import json
 import logging
 from base64 import b64encode
 from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from yarl import URL
 
 from ganime.errors import ConfigError, SourceRefused, SourceUnavailable
-from ganime.sources import SOURCES, Budget, Page, Post, SiteFacts, Source, rating_of
-from ganime.sources.addresses import host_of
+from ganime.sources import SOURCES, Budget, Page, Post, SiteFacts, WebSource, rating_of
 from ganime.sources.client import Client
 from ganime.sources.tag_limit import Query, Terms, name_of
 
@@ -47,7 +43,7 @@ _REFUSALS = {  # the site's statuses, and what to do about them
 
 
 @SOURCES.register("danbooru")
-class Danbooru(Source):
+class Danbooru(WebSource):
     """Danbooru, with an account or without."""
 
     FACTS: ClassVar[SiteFacts] = SiteFacts(
@@ -63,18 +59,6 @@ class Danbooru(Source):
     tag_limit: int = Field(
         2, ge=1, description="Tags the account may search for: 2 without one, 6 with Gold."
     )
-
-    @field_validator("url")
-    @classmethod
-    def _address(cls, url: str) -> str:
-        if urlsplit(url).scheme not in ("http", "https") or not host_of(url) or "@" in url:
-            raise ValueError(f"wanted an address like {cls.model_fields['url'].default}")
-        return url.rstrip("/")
-
-    @property
-    def root(self) -> str:
-        """Address of the site, without a slash at its end."""
-        return self.url
 
     def check(self, tags: str) -> None:
         """Refuse what cannot be listed newest first, or can neither be sent nor filtered here.
@@ -165,7 +149,7 @@ class Danbooru(Source):
         terms = Terms.of(tags)
         if terms.num_counted <= self.tag_limit:
             return terms.divided(self.tag_limit, {})
-        counts = client.keep("tag counts", _Counts).of_tags
+        counts: dict[str, int] = client.remember("tag counts", dict)
         unknown = [word for word in terms.plain if name_of(word) not in counts]
         if unknown:
             counts.update(await self._counts(client, unknown))
@@ -309,21 +293,6 @@ class Danbooru(Source):
             parent_id=str(parent_id) if parent_id else None,
             source_link=_text(record.get("source")) or None,
         )
-
-
-class _Counts(AbstractContextManager["_Counts"]):
-    """What was learnt of tags while a client was open, so that they are counted once."""
-
-    def __init__(self) -> None:
-        self.of_tags: dict[str, int] = {}
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.of_tags.clear()
 
 
 def _count_params(words: list[str]) -> dict[str, str]:

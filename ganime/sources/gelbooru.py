@@ -3,8 +3,6 @@
 import dataclasses
 import logging
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import ClassVar
 
 from pydantic import Field
@@ -72,7 +70,7 @@ class Gelbooru(Gelbooru02):
         """The posts, their tags sorted by category if that is wanted."""
         if not self.tag_categories:
             return posts
-        known = client.keep("tag categories", _Categories).columns
+        known: dict[str, str] = client.remember("tag categories", dict)
         names = sorted({tag for post in posts for tag in post.tags} - known.keys())
         for start in range(0, len(names), _NAMES_PER_CALL):
             batch = names[start : start + _NAMES_PER_CALL]
@@ -90,21 +88,6 @@ class Gelbooru(Gelbooru02):
                 key = text_of(kind).lower() or str(number_of(kind))
                 found[text_of(record["name"])] = _COLUMNS.get(key, "tags")
         return found
-
-
-class _Categories(AbstractContextManager["_Categories"]):
-    """What was learnt of tags while a client was open."""
-
-    def __init__(self) -> None:
-        self.columns: dict[str, str] = {}
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.columns.clear()
 
 
 def _sorted_out(post: Post, columns: Mapping[str, str]) -> Post:

@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import field_validator
 from yarl import URL
 
 from ganime.errors import ConfigError, SourceRefused, SourceUnavailable
-from ganime.sources import STATES, Page, Post, Source, rating_of
-from ganime.sources.addresses import host_of
+from ganime.sources import STATES, Page, Post, WebSource, rating_of
 from ganime.sources.client import Client
 from ganime.sources.dapi import Answer, Garbled, moment_of, number_of, parse, text_of, unix_time_of
 
@@ -32,7 +30,7 @@ class _Listed:
     count: int | None
 
 
-class Gelbooru02(Source):
+class Gelbooru02(WebSource):
     """Base of the boorus that speak this protocol: a table of facts and an address make one.
 
     Attributes:
@@ -41,20 +39,6 @@ class Gelbooru02(Source):
     """
 
     FINAL_WORDS: ClassVar[Mapping[str, str]] = {}
-
-    url: str
-
-    @field_validator("url")
-    @classmethod
-    def _address(cls, url: str) -> str:
-        if urlsplit(url).scheme not in ("http", "https") or not host_of(url) or "@" in url:
-            raise ValueError(f"wanted an address like {cls.model_fields['url'].default}")
-        return url.rstrip("/")
-
-    @property
-    def root(self) -> str:
-        """Address of the site, without a slash at its end."""
-        return self.url
 
     def check(self, tags: str) -> None:
         """Refuse no tags at all, and metatags that paging needs for itself.

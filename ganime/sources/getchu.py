@@ -8,16 +8,15 @@ import dataclasses
 import logging
 import re
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar, Literal
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from ganime.errors import ConfigError, SourceRefused, SourceUnavailable
-from ganime.sources import SOURCES, Budget, Page, Post, Received, SiteFacts, Source
+from ganime.sources import SOURCES, Budget, Page, Post, Received, SiteFacts, WebSource
 from ganime.sources.addresses import host_of
 from ganime.sources.client import Client
 from ganime.sources.getchu_pages import ProductPage, product_of, products_of_month
@@ -51,18 +50,8 @@ _ALL_KINDS = frozenset(kind for kind, _ in _KINDS.values())
 _IDS = "id"  # the section of products that the query names itself
 
 
-@dataclass
-class _Months(AbstractContextManager["_Months"]):
-    """The products of the months that one client has asked for."""
-
-    products: dict[str, list[int]] = field(default_factory=dict)
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing is held open."""
-
-
 @SOURCES.register("getchu")
-class Getchu(Source):
+class Getchu(WebSource):
     """Getchu by months of release, `month:2026-01..2026-06`, or by products, `id:123456`."""
 
     FACTS: ClassVar[SiteFacts] = SiteFacts(
@@ -79,18 +68,6 @@ class Getchu(Source):
     kinds: tuple[Literal["standing", "bust", "sample", "package"], ...] = Field(
         ("standing",), min_length=1, description="Which images of a product are wanted."
     )
-
-    @field_validator("url")
-    @classmethod
-    def _address(cls, url: str) -> str:
-        if urlsplit(url).scheme not in ("http", "https") or not host_of(url) or "@" in url:
-            raise ValueError("wanted an address like https://www.getchu.com")
-        return url.rstrip("/")
-
-    @property
-    def root(self) -> str:
-        """Address of the site, without a slash at its end."""
-        return self.url
 
     def check(self, tags: str) -> None:
         """Refuse all but months and products.
@@ -172,7 +149,7 @@ class Getchu(Source):
         """Ids of a section's products, falling."""
         if section == _IDS:
             return named
-        months = client.keep(f"months of {self.canonical()}", _Months).products
+        months: dict[str, list[int]] = client.remember(f"months of {self.canonical()}", dict)
         if section not in months:
             text, received = await self._page(client, _MONTHS_PATH, self._month_query(section))
             if not text:

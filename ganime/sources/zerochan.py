@@ -8,16 +8,15 @@ import dataclasses
 import logging
 import re
 from collections.abc import Collection
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from ganime.errors import ConfigError, SourceRefused, SourceUnavailable
-from ganime.sources import SOURCES, Budget, Page, Post, Received, SiteFacts, Source
+from ganime.sources import SOURCES, Budget, Page, Post, Received, SiteFacts, WebSource
 from ganime.sources.addresses import host_of
 from ganime.sources.client import Client
 from ganime.sources.sidecars import as_tag
@@ -37,7 +36,7 @@ _CURSOR = re.compile(r"([1-9]\d{0,8})(?::(\d{1,9}))?")
 
 
 @dataclass
-class _Memory(AbstractContextManager["_Memory"]):
+class _Memory:
     """What one client has learnt of one query.
 
     Attributes:
@@ -50,12 +49,9 @@ class _Memory(AbstractContextManager["_Memory"]):
     no_window: bool = False
     pages: dict[int, frozenset[str]] = field(default_factory=dict)
 
-    def __exit__(self, *_: object) -> None:
-        """Nothing is held open."""
-
 
 @SOURCES.register("zerochan")
-class Zerochan(Source):
+class Zerochan(WebSource):
     """Zerochan: `Hatsune Miku, Solo` as at the site, or `hatsune_miku solo` as at boorus."""
 
     FACTS: ClassVar[SiteFacts] = SiteFacts(
@@ -74,18 +70,6 @@ class Zerochan(Source):
         0, description="Popular among 0: all, 1: the last 7000, 2: the last 15000 posts."
     )
     dimensions: Literal["", "large", "huge", "landscape", "portrait", "square"] = ""
-
-    @field_validator("url")
-    @classmethod
-    def _address(cls, url: str) -> str:
-        if urlsplit(url).scheme not in ("http", "https") or not host_of(url) or "@" in url:
-            raise ValueError("wanted an address like https://www.zerochan.net")
-        return url.rstrip("/")
-
-    @property
-    def root(self) -> str:
-        """Address of the site, without a slash at its end."""
-        return self.url
 
     @property
     def _files(self) -> str:
@@ -185,13 +169,13 @@ class Zerochan(Source):
 
     async def fetch(self, client: Client, post: Post, max_bytes: int) -> Received:
         """The original, whichever extension it has; see `Source.fetch`."""
-        received = await Source.fetch(self, client, post, max_bytes)
+        received = await super().fetch(client, post, max_bytes)
         for url in self._candidates(post.post_id, post.file_url or ""):
             if received.status != 404:
                 break
             if url != post.file_url:
                 other = dataclasses.replace(post, file_url=url)
-                received = await Source.fetch(self, client, other, max_bytes)
+                received = await super().fetch(client, other, max_bytes)
         return received
 
     def _name_of(self, tags: str) -> str:
@@ -319,7 +303,7 @@ class Zerochan(Source):
 
 
 def _memory(client: Client, name: str) -> _Memory:
-    return client.keep(name, _Memory)
+    return client.remember(name, _Memory)
 
 
 def _place(cursor: str | None) -> tuple[int, int]:

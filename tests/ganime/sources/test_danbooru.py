@@ -464,11 +464,23 @@ def test_a_word_twice_counts_once():
 
 def test_the_first_call_is_what_is_asked_first(serve):
     server = serve(booru([record(1, WANTED)]))
-    older(server.url, tags="1girl re:zero", limit=10)
-    older(server.url, tags=WANTED, limit=10)
     site = Danbooru(url=server.url)
-    assert site.first_call("1girl re:zero", 10) == server.url + server.requests[0].path_qs
-    assert site.first_call(WANTED, 10) == server.url + server.requests[1].path_qs
+    for tags in ("1girl re:zero", WANTED):
+        server.requests.clear()
+        older(server.url, tags=tags, limit=10)
+        assert site.first_call(tags, 10) == server.url + server.requests[0].path_qs
+
+
+def test_an_empty_page_ends_the_listing_only_when_said_twice(serve):
+    answers = [[], [record(1, "1girl")]]
+
+    async def handler(request):
+        return web.json_response(answers.pop(0) if answers else [])
+
+    server = serve(handler)
+    assert [post.post_id for post in older(server.url, tags="1girl", limit=10).posts] == ["1"]
+    assert older(server.url, tags="1girl", limit=10).cursor is None
+    assert len(server.requests) == 4
 
 
 @pytest.mark.parametrize("url", ["", "danbooru.donmai.us", "ftp://a", "https://a:b@c"])
