@@ -28,6 +28,7 @@ from ganime.rows import (
     PaddedRow,
     PostRow,
     ScoreRow,
+    SeenPost,
 )
 from ganime.store.labels import Answer, LabelLog
 from ganime.store.manifest import Provenance, Table, schema_of
@@ -35,6 +36,7 @@ from ganime.store.pixels import write_shard
 from ganime.store.workspace import Workspace
 
 CRAWL, SCOPE, NAME, VERSION, MODEL = "crawl0001", "pad0001-r1", "characters", "v0001", "model0001"
+QUERY = "query0001"
 ROOT, START = f"datasets/{NAME}/{VERSION}", datetime(2025, 3, 1, 12, tzinfo=UTC)
 RULES = ("person", "decodable", "tags", "min_side", "background", "multiple", "chibi", "duplicate")
 SIDE, RESOLUTION = 96, 32
@@ -130,14 +132,18 @@ def post_row(story: Story, **changes: Any) -> PostRow:
         "artist_tags": [f"artist_{i % 23}"],
         "copyright_tags": ["original"],
         "character_tags": [],
+        "meta_tags": [],
         "rating": "explicit" if story.reason == "rating" else "general",
         "score": i % 9,
         "width": 600,
         "height": 900,
         "site_md5": None,
         "posted_at": START - timedelta(days=i),
+        "changed_at": None,
+        "state": "active",
         "parent_id": None,
         "source_link": None,
+        "version": 1,
         "outcome": story.outcome,
         "reason": story.reason,
         "transient": False,
@@ -242,7 +248,10 @@ def make_workspace(folder: Path, num: int = 240) -> Made:
     rows[0] = replace(rows[0], tags=[HOSTILE_TAG, "1girl"], post_url=HOSTILE_URL)
     Table(workspace, PostRow, CRAWL).write("posts", rows, _MADE)
     listed = [_listing(row) for row in rows]
-    Table(workspace, ListingRow, CRAWL).write("page", listed, _MADE)
+    Table(workspace, ListingRow, QUERY).write("page", listed, _MADE)
+    queries = [{"query_id": QUERY, "source": "safebooru", "root": "", "tags": ""}]
+    crawl = json.dumps({"queries": queries, "ratings": ["general"]})
+    workspace.write_text(f"manifests/crawls/{CRAWL}.json", crawl)
     images = list({story.image_id: story for story in reversed(told) if story.image_id}.values())[
         ::-1
     ]
@@ -261,7 +270,8 @@ def make_workspace(folder: Path, num: int = 240) -> Made:
 
 
 def _listing(row: PostRow) -> ListingRow:
-    return ListingRow(**{name: getattr(row, name) for name in schema_of(ListingRow).names})
+    shared = {name: getattr(row, name) for name in schema_of(SeenPost).names}
+    return ListingRow(**shared, query_id=QUERY)
 
 
 def _edges(images: list[Story], kept: list[Story]) -> list[NeighbourRow]:

@@ -33,7 +33,16 @@ FROM = Provenance(stage="test", revision=1, config=Config(), run_id="run-0")
 
 def post(i: int, image_id: str) -> PostRow:
     nothing: dict[str, None] = dict.fromkeys(
-        ["score", "width", "height", "site_md5", "posted_at", "parent_id", "source_link"]
+        [
+            "score",
+            "width",
+            "height",
+            "site_md5",
+            "posted_at",
+            "changed_at",
+            "parent_id",
+            "source_link",
+        ]
     )
     return PostRow(
         crawl_id="crawl",
@@ -47,6 +56,9 @@ def post(i: int, image_id: str) -> PostRow:
         artist_tags=[],
         copyright_tags=[],
         character_tags=[],
+        meta_tags=[],
+        state="active",
+        version=1,
         rating="general",
         outcome="fetched",
         reason=None,
