@@ -113,10 +113,12 @@ class Shard:
     Attributes:
         rows: As listed.
         before: What came of them earlier, by source and id.
+        num_parts_elsewhere: Parts of other crawls when that was looked up.
     """
 
     rows: list[ListingRow]
     before: dict[Key, Before]
+    num_parts_elsewhere: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,10 +278,11 @@ def plan(workspace: Workspace, config: CrawlConfig) -> list[Shard]:
                 due.setdefault(row.source, []).append(row)
             taken.add(key)
     ordered = [row for turn in zip_longest(*due.values()) for row in turn if row is not None]
+    num_parts = len(_parts_elsewhere(workspace, config))
     before = _known_elsewhere(workspace, config, {(row.source, row.post_id) for row in ordered})
     before |= {key: item for key, (_, item) in own.items()}
     return [
-        Shard(rows, {key: before[key] for row in rows if (key := _key(row)) in before})
+        Shard(rows, {key: before[key] for row in rows if (key := _key(row)) in before}, num_parts)
         for start in range(0, len(ordered), config.shard_size)
         if (rows := ordered[start : start + config.shard_size])
     ]
@@ -313,7 +316,7 @@ def fetch(
             rows = _still_due(workspace, config, [waiting[name] for name in ours])
             if rows:
                 before = shard.before
-                if len(rows) < len(shard.rows):  # others are at it: maybe in another crawl
+                if len(_parts_elsewhere(workspace, config)) != shard.num_parts_elsewhere:
                     keys = {_key(row) for row in rows}
                     before = {**_known_elsewhere(workspace, config, keys), **before}
                 part = Shard(rows, before)
@@ -452,10 +455,9 @@ def _known_elsewhere(
     workspace: Workspace, config: CrawlConfig, wanted: Collection[Key]
 ) -> dict[Key, Before]:
     """What other crawls have settled of these posts."""
-    own = _posts(workspace, config).folder
-    table = Table(workspace, PostRow)
-    if not wanted or all(key.startswith(f"{own}/") for key in table.parts()):
+    if not wanted or not _parts_elsewhere(workspace, config):
         return {}
+    table = Table(workspace, PostRow)
     columns = ["source", "post_id", "crawl_id", *_BEFORE_COLUMNS]
     read = table.read(columns)
     ids = pa.array({post_id for _, post_id in wanted}, pa.string())
@@ -470,6 +472,11 @@ def _known_elsewhere(
         for row in read.filter(pc.and_(chosen, settled)).to_pylist()
         if (row["source"], row["post_id"]) in wanted
     }
+
+
+def _parts_elsewhere(workspace: Workspace, config: CrawlConfig) -> list[str]:
+    own = f"{_posts(workspace, config).folder}/"
+    return [key for key in Table(workspace, PostRow).parts() if not key.startswith(own)]
 
 
 def _still_due(

@@ -596,6 +596,23 @@ def test_two_processes_share_one_crawl_and_fetch_no_file_twice(booru, workspace)
     assert len(booru.files_asked) == len(set(booru.files_asked)) == 20
 
 
+def test_two_crawls_at_once_fetch_no_file_twice(booru, workspace):
+    booru.delay_s = 0.05
+    for post in booru.posts.values():
+        post["tags"] = "1girl a b c"
+    code = CRAWL.replace('tags="1girl"', "tags=sys.argv[3]")
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, booru.url, workspace.url, f"1girl {name}"])
+        for name in ("a", "b", "c")
+    ]
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    assert len(booru.files_asked) == len(set(booru.files_asked)) == 20
+    for name in ("a", "b", "c"):
+        rows = posts(workspace, config(booru, tags=f"1girl {name}"))
+        assert {row.outcome for row in rows.values()} <= {"fetched", "known"}
+        assert len(rows) == 20
+
+
 CRAWL = """
 import sys
 from ganime.sources.safebooru import Safebooru
