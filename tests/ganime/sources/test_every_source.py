@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -328,8 +329,14 @@ def test_a_fault_in_a_file_ends_in_its_reason_and_spares_the_others(
 ) -> None:
     site = sites[name]
     expected = undisturbed(name)
+    files = Counter(row.site_md5 or row.file_url for row in expected.values())
     chosen = next(
-        row for row in expected.values() if row.outcome == "fetched" and ".jpg" in str(row.file_url)
+        row
+        for row in expected.values()
+        if row.outcome == "fetched"
+        and ".jpg" in str(row.file_url)
+        # Danbooru names files by their MD5: copies have one address.
+        and files[row.site_md5 or row.file_url] == 1
     )
     path = str(chosen.file_url).partition("://")[2].partition("/")[2].rpartition(".")[0]
     rule = {"fault": fault, "kind": "file", "share": 1, "path": path, "seconds": 0.1}
@@ -453,7 +460,8 @@ def test_several_sites_are_crawled_side_by_side(
 
 
 RUN = """
-import json, resource, sys
+import json, sys
+from pathlib import Path
 from ganime.stages import crawl
 from ganime.store.workspace import Workspace
 config = crawl.CrawlConfig.parse(json.loads(sys.argv[2]))
@@ -461,7 +469,8 @@ credentials = {config.source.component: json.loads(sys.argv[3])}
 try:
     crawl.run(Workspace(sys.argv[1]), config, "apart", credentials=credentials)
 finally:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    status = Path("/proc/self/status").read_text()
+    print(status.partition("VmHWM:")[2].split()[0])  # most memory held so far [kB]
 """
 
 
@@ -529,10 +538,10 @@ def test_four_runs_at_once_keep_to_every_budget(
     site: Site, corpus: Corpus, workspace: Workspace
 ) -> None:
     with PracticeServer(corpus, protocol=site.name, latency_s=0.02) as server:
-        config = site.config(server, rehearse=True, limit=16)
-        facts = config.source.FACTS
+        facts = site.config(server).source.FACTS
+        limit = 4 if facts.file_budget.rate_per_s < 4 else 16  # slow sites take long enough
         processes = [
-            start(site, workspace, site.config(server, rehearse=True, limit=16, ratings=ratings))
+            start(site, workspace, site.config(server, rehearse=True, limit=limit, ratings=ratings))
             for ratings in (ALL_RATINGS, ("general", "unknown"), ("general",), ALL_RATINGS[:2])
         ]
         for process in processes:
@@ -540,7 +549,7 @@ def test_four_runs_at_once_keep_to_every_budget(
             assert process.returncode == 0, errors
         traffic = server.traffic
         assert traffic.counts["list"] >= 4
-        assert traffic.counts["file"] >= 10
+        assert traffic.counts["file"] >= 3
         for kind, budget in (("list", facts.list_budget), ("file", facts.file_budget)):
             assert traffic.busiest(kind, 1.0) <= max(1, round(budget.rate_per_s))
             assert traffic.most_in_flight[kind] <= budget.in_flight
