@@ -1,8 +1,12 @@
 """Near-duplicates: the best of each group stays."""
 
+from collections import Counter
+from typing import Any, Literal
+
 import numpy as np
 from pydantic import Field
 
+from ganime.duplicates import Duplicate
 from ganime.filters import FILTERS, Facts, Filter, Flags, Verdicts
 
 
@@ -17,19 +21,35 @@ class DuplicateOf(Filter):
     similarity: float = Field(
         0.85, ge=0, le=1, description="Wanted similarity of the thumbnails to call it the same."
     )
+    variants: Literal["drop", "keep"] = Field(
+        "drop",
+        description="What becomes of other states of one drawing on the same canvas (expressions, "
+        "small recolourings): drop counts them as copies, keep keeps the best of each state.",
+    )
+    max_group: int = Field(
+        100,
+        ge=2,
+        description="A larger group is no group of copies but of pictures too plain to tell apart; "
+        "all of it is kept, with the group as evidence.",
+    )
 
     def judge(self, facts: Facts, alive: Flags) -> Verdicts:
         """See `Filter.judge`."""
-        index = {image_id: i for i, image_id in enumerate(facts.image_ids)}
         living = [facts.image_ids[i] for i in np.flatnonzero(alive)]
-        duplicates = facts.duplicates(living, self.similarity)
+        duplicates = self._duplicates(facts, living)
+        sizes = Counter(duplicate.kept for duplicate in duplicates.values())
+        index = {image_id: i for i, image_id in enumerate(facts.image_ids)}
         drop = np.zeros(len(facts.image_ids), bool)
         score = np.full(len(facts.image_ids), np.nan)
-        evidence = {}
+        evidence: dict[int, dict[str, Any]] = {}
         for image_id, duplicate in duplicates.items():
             i = index[image_id]
-            drop[i] = True
             score[i] = duplicate.similarity
+            size = sizes[duplicate.kept] + 1
+            if size > self.max_group:
+                evidence[i] = {"large_group_of": duplicate.kept, "size": size}
+                continue
+            drop[i] = True
             evidence[i] = {
                 "kept": duplicate.kept,
                 "hamming": duplicate.hamming,
@@ -44,3 +64,18 @@ class DuplicateOf(Filter):
             threshold=self.similarity,
             evidence=evidence,
         )
+
+    def _duplicates(self, facts: Facts, image_ids: list[str]) -> dict[str, Duplicate]:
+        """Which to drop; variants, where they are to be kept, are grouped among themselves."""
+        duplicates: dict[str, Duplicate] = {}
+        while image_ids:
+            found = facts.duplicates(image_ids, self.similarity)
+            # Of every group the best is no variant, so that each round has fewer.
+            image_ids = sorted(
+                image_id
+                for image_id, duplicate in found.items()
+                if duplicate.variant and self.variants == "keep"
+            )
+            states = set(image_ids)
+            duplicates |= {k: v for k, v in found.items() if k not in states}
+        return duplicates

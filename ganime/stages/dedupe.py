@@ -8,23 +8,26 @@ import dataclasses
 import logging
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from ganime.config import Config, digest_of
 from ganime.errors import ImageError
 from ganime.fingerprint import THUMBNAIL, fingerprint
+from ganime.hamming import matches_within, pairs_within
 from ganime.rows import ImageRow, NeighbourRow
 from ganime.similarity import MIN_SKETCH_CORRELATION, similarity, sketches
-from ganime.store.manifest import Manifest, Provenance, Table, read_part
+from ganime.store.manifest import Manifest, Provenance, Table, read_part, schema_of
 from ganime.store.originals import Originals
 from ganime.store.workspace import Workspace
 
@@ -33,7 +36,7 @@ log = logging.getLogger(__name__)
 
 Hashes = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.int64]
-_BLOCK = 4_000_000  # pairs of hashes compared at once: 32 MB
+Scores = npt.NDArray[np.float32]
 _SKETCHES = 50_000  # pairs of sketches compared at once: 80 MB
 _PAIRS = 200  # pairs of thumbnails verified at once: they fit a cache
 
@@ -77,6 +80,12 @@ class Pairs:
         return Pairs(
             self.one[chosen], self.other[chosen], self.hamming[chosen], self.mirrored[chosen]
         )
+
+    @classmethod
+    def joined(cls, parts: Sequence["Pairs"]) -> "Pairs":
+        """All pairs of some parts, at least one."""
+        names = [item.name for item in dataclasses.fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def plan(workspace: Workspace, image_ids: Sequence[str], config: DedupeConfig) -> list[list[str]]:
@@ -152,40 +161,32 @@ def compare(workspace: Workspace, config: DedupeConfig, run_id: str) -> Manifest
     Returns:
         The part that was written; None if no image is new.
     """
-    columns = ["image_id", "phash", "phash_mirrored", "trim_box"]
-    table = _images(workspace).read(["problem", *columns])
-    table = table.filter(pa.compute.is_null(table["problem"]))
-    done = set(_neighbours(workspace, config).column("image_id"))
+    table = _measured(workspace)
+    done = _neighbours(workspace, config).read(["image_id"])["image_id"]
+    is_old = pc.is_in(table["image_id"], value_set=done.combine_chunks())
     # Those compared before come first, so that a pair's later index is the newer image.
-    ids = sorted(
-        table["image_id"].to_pylist(), key=lambda image_id: (image_id not in done, image_id)
-    )
-    num_old = sum(image_id in done for image_id in ids)
-    if num_old == len(ids):
+    table = table.append_column("new", pc.cast(pc.invert(is_old), pa.int8()))
+    table = table.sort_by([("new", "ascending"), ("image_id", "ascending")]).combine_chunks()
+    num_old = int(pc.sum(is_old).as_py() or 0)
+    if num_old == table.num_rows:
         _expire(workspace, config)  # a run killed after its last write left this undone
         return None
-    place = {image_id: i for i, image_id in enumerate(table["image_id"].to_pylist())}
-    table = table.take([place[image_id] for image_id in ids])
-    pairs = candidates(
-        table["phash"].to_numpy(), table["phash_mirrored"].to_numpy(), num_old, config.max_hamming
-    )
-    pairs = pairs.take(_same_shape(table["trim_box"].to_pylist(), pairs, config.aspect_tolerance))
-    scores = _verified(workspace, ids, pairs)
-    alike = scores >= config.min_similarity
-    rows = _rows(ids, num_old, pairs.take(alike), scores[alike], run_id)
+    pairs, scores, num_candidates = _alike(workspace, config, table, num_old)
+    ids = table["image_id"].combine_chunks()
+    rows = _rows(ids, num_old, pairs, scores, run_id)
     manifest = _neighbours(workspace, config).write(
-        digest_of(*ids[num_old:]), rows, _provenance(config, run_id)
+        digest_of(*ids[num_old:].to_pylist()), rows, _provenance(config, run_id)
     )
     _expire(workspace, config)
     log.info(
         "dedupe: %d new of %d compared, %d candidate pairs, %d alike",
-        *(len(rows), len(ids), len(pairs), int(alike.sum())),
+        *(rows.num_rows, len(ids), num_candidates, len(pairs)),
     )
     return manifest
 
 
-def candidates(phash: Hashes, mirrored: Hashes, num_old: int, max_hamming: int) -> Pairs:
-    """Exact search for all pairs whose hashes differ by few bits.
+def candidates(phash: Hashes, mirrored: Hashes, num_old: int, max_hamming: int) -> Iterator[Pairs]:
+    """Exact search for all pairs whose hashes differ by few bits, in blocks.
 
     Args:
         phash: Hashes [N].
@@ -193,99 +194,142 @@ def candidates(phash: Hashes, mirrored: Hashes, num_old: int, max_hamming: int) 
         num_old: The first so many were compared with each other before.
         max_hamming: Largest difference [bits].
 
-    Returns:
-        Pairs with a new image each; of both orientations the closer one.
+    Yields:
+        Pairs with a new image each, every pair once; of both orientations the closer one.
     """
-    num = len(phash)
-    step = max(1, _BLOCK // max(1, num))
+    old, new = phash[:num_old], phash[num_old:]
+    among = pairs_within(new, max_hamming)
+    inside = ((one, other + num_old, hamming) for one, other, hamming in among)
+    for one, other, straight in chain(inside, matches_within(new, old, max_hamming)):
+        newer = one + num_old
+        turned = _distance(mirrored[newer], phash[other])
+        yield Pairs(newer, other, np.minimum(straight, turned), turned < straight)
+    for one, other, turned in matches_within(mirrored[num_old:], phash, max_hamming):
+        newer = one + num_old
+        straight = _distance(phash[newer], phash[other])
+        found = Pairs(newer, other, turned, turned < straight)
+        yield found.take((other < newer) & (straight > max_hamming))
+
+
+def _distance(one: Hashes, other: Hashes) -> Indices:
+    distance: Indices = np.bitwise_count(one ^ other).astype(np.int64)
+    return distance
+
+
+def _measured(workspace: Workspace) -> pa.Table:
+    """Hashes and boxes of all images that are whole, and in which row of which part they lie."""
+    columns = ["image_id", "problem", "phash", "phash_mirrored", "trim_box"]
+    empty = schema_of(ImageRow).empty_table().select(columns)
+    tables = []
+    for part, key in enumerate([None, *_images(workspace).parts()]):
+        table = empty if key is None else read_part(workspace, key, ImageRow, columns)
+        rows = np.arange(table.num_rows, dtype=np.int64)
+        table = table.append_column("part", pa.array(np.full_like(rows, part - 1)))
+        table = table.append_column("row", pa.array(rows))
+        tables.append(table.filter(pc.is_null(table["problem"])))
+    whole = pa.concat_tables(tables)
+    codes = whole["image_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    _, first = np.unique(codes, return_index=True)  # an image may have been measured twice
+    return whole if len(first) == whole.num_rows else whole.take(np.sort(first))
+
+
+def _alike(
+    workspace: Workspace, config: DedupeConfig, table: pa.Table, num_old: int
+) -> tuple[Pairs, Scores, int]:
+    """Verified pairs, their similarity [P], and how many were looked at.
+
+    Block by block: on white ground there may be far more candidates than pairs that are alike.
+    """
     nothing = np.empty(0, np.int64)
-    found = [Pairs(nothing, nothing, nothing, nothing.astype(bool))]
-    for start in range(num_old, num, step):
-        stop = min(start + step, num)
-        straight = np.bitwise_count(phash[start:stop, None] ^ phash[None, :stop])
-        turned = np.bitwise_count(mirrored[start:stop, None] ^ phash[None, :stop])
-        closest = np.minimum(straight, turned)
-        one, other = np.nonzero(closest <= max_hamming)
-        earlier = other < one + start
-        one, other = one[earlier], other[earlier]
-        found.append(
-            Pairs(
-                one + start,
-                other,
-                closest[one, other].astype(np.int64),
-                turned[one, other] < straight[one, other],
-            )
-        )
-    return Pairs(
-        np.concatenate([part.one for part in found]),
-        np.concatenate([part.other for part in found]),
-        np.concatenate([part.hamming for part in found]),
-        np.concatenate([part.mirrored for part in found]),
-    )
+    kept = [Pairs(nothing, nothing, nothing, nothing.astype(bool))]
+    kept_scores = [np.empty(0, np.float32)]
+    phash, mirrored = (table[name].to_numpy() for name in ("phash", "phash_mirrored"))
+    aspect = _aspects(table["trim_box"])
+    looks = _Looks(workspace, table)
+    num_candidates = 0
+    for pairs in candidates(phash, mirrored, num_old, config.max_hamming):
+        differ = np.abs(aspect[pairs.one] - aspect[pairs.other])
+        likely = pairs.take(differ <= np.log1p(config.aspect_tolerance))
+        num_candidates += len(likely)
+        scores = looks.similarity(likely)
+        alike = scores >= config.min_similarity
+        kept.append(likely.take(alike))
+        kept_scores.append(scores[alike])
+    return Pairs.joined(kept), np.concatenate(kept_scores), num_candidates
 
 
-def _same_shape(boxes: list[list[int]], pairs: Pairs, tolerance: float) -> npt.NDArray[np.bool_]:
-    box = np.array(boxes, np.float64).reshape(-1, 4)
-    aspect = np.log((box[:, 2] - box[:, 0]).clip(1) / (box[:, 3] - box[:, 1]).clip(1))
-    same: npt.NDArray[np.bool_] = np.abs(aspect[pairs.one] - aspect[pairs.other]) <= np.log1p(
-        tolerance
-    )
-    return same
+def _aspects(boxes: pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    """Logarithm of width by height [N]."""
+    left, top, right, bottom = boxes.combine_chunks().flatten().to_numpy().reshape(-1, 4).T
+    ratio: npt.NDArray[np.float64] = np.log((right - left).clip(1) / (bottom - top).clip(1))
+    return ratio
 
 
-def _verified(workspace: Workspace, ids: list[str], pairs: Pairs) -> npt.NDArray[np.float32]:
-    """Similarity of each pair's thumbnails [P]; 0 where a first glance tells them apart."""
-    scores = np.zeros(len(pairs), np.float32)
-    involved = np.unique(np.concatenate([pairs.one, pairs.other]))
-    thumbnails = _thumbnails(workspace, [ids[i] for i in involved])
-    straight, turned = sketches(thumbnails), sketches(thumbnails[:, :, ::-1])
-    one, other = np.searchsorted(involved, pairs.one), np.searchsorted(involved, pairs.other)
-    for start in range(0, len(pairs), _SKETCHES):
-        part = slice(start, start + _SKETCHES)
-        flip = pairs.mirrored[part, None]
-        seen = np.where(flip, turned[other[part]], straight[other[part]])
-        glance = np.einsum("pf,pf->p", straight[one[part]], seen)
-        likely = start + np.flatnonzero(glance >= MIN_SKETCH_CORRELATION)
-        for few in np.split(likely, range(_PAIRS, len(likely), _PAIRS)):
-            held = thumbnails[other[few]]
-            flip = pairs.mirrored[few, None, None, None]
-            scores[few] = similarity(thumbnails[one[few]], np.where(flip, held[:, :, ::-1], held))
-    return scores
+class _Looks:
+    """Thumbnails and sketches of those images that are asked for, read at most once.
+
+    They lie in unnamed temporary files, of which only what is used takes place: of two million
+    images the thumbnails alone are 6 GB.
+    """
+
+    def __init__(self, workspace: Workspace, table: pa.Table) -> None:
+        self._workspace, self._parts = workspace, _images(workspace).parts()
+        self._part, self._row = table["part"].to_numpy(), table["row"].to_numpy()
+        self._of_part = np.argsort(self._part, kind="stable")
+        self._starts = np.searchsorted(self._part[self._of_part], np.arange(len(self._parts) + 1))
+        self._loaded = np.zeros(len(self._parts), bool)
+        shape = (table.num_rows, THUMBNAIL, THUMBNAIL, 3)
+        with TemporaryFile() as one, TemporaryFile() as other:  # a mapping outlives its file
+            self._thumbnails = np.memmap(one, np.uint8, "w+", shape=shape)
+            self._sketches = np.memmap(other, np.float32, "w+", shape=(table.num_rows, 8, 8, 3))
+
+    def similarity(self, pairs: Pairs) -> Scores:
+        """Similarity of each pair's thumbnails [P]; 0 where a first glance tells them apart."""
+        scores = np.zeros(len(pairs), np.float32)
+        involved = np.concatenate([pairs.one, pairs.other])
+        for part in np.unique(self._part[involved]):
+            self._load(int(part))
+        for start in range(0, len(pairs), _SKETCHES):
+            few = pairs.take(slice(start, start + _SKETCHES))
+            likely = start + np.flatnonzero(self._glance(few) >= MIN_SKETCH_CORRELATION)
+            for chosen in np.split(likely, range(_PAIRS, len(likely), _PAIRS)):
+                held = self._thumbnails[pairs.other[chosen]]
+                flip = pairs.mirrored[chosen, None, None, None]
+                held = np.where(flip, held[:, :, ::-1], held)
+                scores[chosen] = similarity(self._thumbnails[pairs.one[chosen]], held)
+        return scores
+
+    def _glance(self, pairs: Pairs) -> Scores:
+        held = self._sketches[pairs.other]
+        # The sketch of a mirror image is the mirror image of the sketch.
+        seen = np.where(pairs.mirrored[:, None, None, None], held[:, :, ::-1], held)
+        glance: Scores = np.einsum("pyxc,pyxc->p", self._sketches[pairs.one], seen)
+        return glance
+
+    def _load(self, part: int) -> None:
+        if self._loaded[part]:
+            return
+        mine = self._of_part[self._starts[part] : self._starts[part + 1]]
+        table = read_part(self._workspace, self._parts[part], ImageRow, ["thumbnail"])
+        content = b"".join(table["thumbnail"].take(pa.array(self._row[mine])).to_pylist())
+        shape = (len(mine), *self._thumbnails.shape[1:])
+        thumbnails = np.frombuffer(content, np.uint8).reshape(shape)
+        self._thumbnails[mine] = thumbnails
+        self._sketches[mine] = sketches(thumbnails).reshape(-1, 8, 8, 3)
+        self._loaded[part] = True
 
 
-def _thumbnails(workspace: Workspace, image_ids: list[str]) -> npt.NDArray[np.uint8]:
-    """Thumbnails in the order asked for [N, 32, 32, 3], part by part: most are never needed."""
-    place = {image_id: i for i, image_id in enumerate(image_ids)}
-    thumbnails = np.empty((len(image_ids), THUMBNAIL, THUMBNAIL, 3), np.uint8)
-    for key in _images(workspace).parts():
-        table = read_part(workspace, key, ImageRow, ["image_id", "thumbnail"])
-        for j, image_id in enumerate(table["image_id"].to_pylist()):
-            if (i := place.get(image_id)) is not None:
-                flat = np.frombuffer(table["thumbnail"][j].as_py(), np.uint8)
-                thumbnails[i] = flat.reshape(THUMBNAIL, THUMBNAIL, 3)
-    return thumbnails
-
-
-def _rows(
-    ids: list[str], num_old: int, pairs: Pairs, scores: npt.NDArray[np.float32], run_id: str
-) -> list[NeighbourRow]:
+def _rows(ids: pa.StringArray, num_old: int, pairs: Pairs, scores: Scores, run_id: str) -> pa.Table:
+    """One row for each new image, as columns of `NeighbourRow`."""
     order = np.lexsort((pairs.other, pairs.one))
     pairs, scores = pairs.take(order), scores[order]
     starts = np.searchsorted(pairs.one, np.arange(num_old, len(ids) + 1))
-    rows = []
-    for i, (start, stop) in enumerate(pairwise(starts), num_old):
-        mine = pairs.take(slice(start, stop))
-        rows.append(
-            NeighbourRow(
-                image_id=ids[i],
-                others=[ids[j] for j in mine.other],
-                hamming=mine.hamming.tolist(),
-                similarity=[round(float(score), 4) for score in scores[start:stop]],
-                mirrored=mine.mirrored.tolist(),
-                run_id=run_id,
-            )
-        )
-    return rows
+    offsets = pa.array(starts.astype(np.int32))
+    rounded = scores.astype(np.float64).round(4)
+    lists = [ids.take(pa.array(pairs.other)), pairs.hamming, rounded, pairs.mirrored]
+    columns = [pa.ListArray.from_arrays(offsets, pa.array(values)) for values in lists]
+    run_ids = pa.repeat(run_id, len(ids) - num_old)
+    return pa.table([ids[num_old:], *columns, run_ids], schema=schema_of(NeighbourRow))
 
 
 def _expire(workspace: Workspace, config: DedupeConfig) -> None:

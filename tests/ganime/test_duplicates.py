@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ganime.duplicates import Duplicate, duplicate_groups
 from ganime.rows import ImageRow, NeighbourRow
@@ -107,3 +108,27 @@ def test_the_order_of_the_edges_does_not_matter() -> None:
     edges = {("b", "a"): 0.9, ("d", "c"): 0.9, ("c", "b"): 0.9, ("f", "a"): 0.9}
     turned = dict(reversed(edges.items()))
     assert groups(images, edges) == groups(images, turned)
+
+
+def is_variant(one: ImageRow, other: ImageRow, similarity: float, mirrored: bool = False) -> bool:
+    edge = NeighbourRow(
+        image_id=other.image_id,
+        others=[one.image_id],
+        hamming=[2],
+        similarity=[similarity],
+        mirrored=[mirrored],
+        run_id="",
+    )
+    facts = {row.image_id: row for row in (one, other)}
+    (found,) = duplicate_groups(facts, [edge], list(facts)).values()
+    return found.variant
+
+
+def test_another_expression_on_the_same_canvas_is_a_variant() -> None:
+    one, other = image("a"), image("b", box=[11, 10, 490, 488])
+    assert is_variant(one, other, 0.87)
+    assert not is_variant(one, other, 0.95), "the same picture encoded anew"
+    assert not is_variant(one, other, 0.87, mirrored=True)
+    assert not is_variant(one, image("b", side=400), 0.87), "a smaller copy"
+    assert not is_variant(one, image("b", box=[30, 10, 490, 490]), 0.87), "a crop"
+    assert not is_variant(one, replace(other, width=502), 0.87)

@@ -10,8 +10,9 @@ from ganime.duplicates import duplicate_groups
 from ganime.errors import ConfigError, StoreError
 from ganime.images import decode, encode_jpeg, encode_png
 from ganime.rows import ImageRow, NeighbourRow
+from ganime.similarity import similarity
 from ganime.stages import dedupe
-from ganime.stages.dedupe import DedupeConfig, candidates
+from ganime.stages.dedupe import DedupeConfig, Pairs, candidates
 from ganime.store.manifest import Table, read_footer, stable_columns
 from ganime.store.originals import Originals
 from ganime.store.workspace import Workspace
@@ -169,6 +170,51 @@ def test_one_by_one_finds_the_same_pairs_as_all_at_once(tmp_path: Path) -> None:
     assert len(found[0][0]) >= 3 * 6
 
 
+def test_edges_equal_those_of_comparing_all_with_all(workspace: Workspace) -> None:
+    contents = [content for seed in range(5) for content in altered(figure(seed)).values()]
+    half = len(contents) // 2
+    measure(workspace, put(workspace, contents[:half]))
+    dedupe.compare(workspace, CONFIG, "run")
+    early = set(Table(workspace, NeighbourRow).column("image_id"))
+    measure(workspace, put(workspace, [*contents[half:], b"<html></html>"]))
+    dedupe.compare(workspace, CONFIG, "run")
+    images = [row for row in Table(workspace, ImageRow).rows() if row.problem is None]
+    images.sort(key=lambda row: (row.image_id not in early, row.image_id))
+    expected = {}
+    for i, newer in enumerate(images):
+        for other in images[:i]:
+            if (edge := edge_of(newer, other)) is not None:
+                expected[newer.image_id, other.image_id] = edge
+    found = {
+        (row.image_id, other): (hamming, pytest.approx(alike, abs=2e-4), mirrored)
+        for row in Table(workspace, NeighbourRow).rows()
+        for other, hamming, alike, mirrored in zip(
+            row.others, row.hamming, row.similarity, row.mirrored, strict=True
+        )
+    }
+    assert expected == found
+    assert len(expected) > 60
+
+
+def edge_of(newer: ImageRow, other: ImageRow) -> tuple[int, float, bool] | None:
+    """One pair by itself, without any index: bits, similarity, mirrored."""
+    hashes = (newer.phash, newer.phash_mirrored)
+    straight, turned = ((int(value or 0) ^ int(other.phash or 0)).bit_count() for value in hashes)
+    aspects = []
+    for left, top, right, bottom in (newer.trim_box, other.trim_box):
+        aspects.append(np.log((right - left) / (bottom - top)))
+    if min(straight, turned) > CONFIG.max_hamming:
+        return None
+    if abs(aspects[0] - aspects[1]) > np.log1p(CONFIG.aspect_tolerance):
+        return None
+    one, held = (
+        np.frombuffer(row.thumbnail or b"", np.uint8).reshape(1, 32, 32, 3)
+        for row in (newer, other)
+    )
+    alike = float(similarity(one, held[:, :, ::-1] if turned < straight else held)[0])
+    return (min(straight, turned), alike, turned < straight) if alike >= 0.75 else None
+
+
 def test_new_settings_compare_anew_and_leave_no_old_edges(workspace: Workspace) -> None:
     ids = put(workspace, [encode_png(figure(1)), *altered(figure(1)).values()])
     measure(workspace, ids)
@@ -200,7 +246,8 @@ def test_the_search_is_exact() -> None:
             near = [(int(h[i]) ^ int(straight[j])).bit_count() for h in (straight, mirrored)]
             if min(near) <= radius:
                 expected[i, j] = (min(near), near[1] < near[0])
-    pairs = candidates(straight, mirrored, num_old, radius)
+    pairs = Pairs.joined(list(candidates(straight, mirrored, num_old, radius)))
+    assert len(pairs) == len(expected)
     found = zip(pairs.one, pairs.other, pairs.hamming, pairs.mirrored, strict=True)
     assert {(int(i), int(j)): (int(h), bool(m)) for i, j, h, m in found} == expected
     assert len(expected) > 70
