@@ -314,6 +314,102 @@ def label(
     print(f"{person} said {question}: {answer} of {ids[0][:12]}; the next run obeys")
 
 
+@app.command
+def curate(
+    dataset: Annotated[str, Parameter(help="name, or name/version; empty for the only one.")] = "",
+    /,
+    *,
+    set: Annotated[
+        tuple[str, ...],
+        option(HOW, "rule.option=value, for example chibi.threshold=0.7; repeatable.", "--set"),
+    ] = (),
+    dry_run: Annotated[bool, option(HOW, "Only say what would flip.")] = False,
+    workspace: WorkspaceOption = "workspace",
+    debug: DebugOption = False,
+) -> None:
+    """Decide again about a dataset, with other thresholds and today's labels; no pixel is touched.
+
+    Examples:
+
+        ganime curate --set chibi.threshold=0.7 --dry-run
+
+        ganime curate characters --set duplicate.min_similarity=0.9
+    """
+    from ganime.config import parse_sets
+    from ganime.recurate import recurate
+    from ganime.store.labels import LabelLog
+
+    _prepare(debug=debug)
+    store = Workspace(workspace)
+    labels = LabelLog(store).current()
+    changes = parse_sets(set)
+    found = recurate(store, dataset, changes, labels=labels, run_id="by hand", write=not dry_run)
+    print("\n".join(found.lines()))
+
+
+@app.command
+def diff(
+    before: str,
+    after: str,
+    /,
+    *,
+    workspace: WorkspaceOption = "workspace",
+    debug: DebugOption = False,
+) -> None:
+    """Say what changed between two dataset versions, and why.
+
+    Args:
+        before: name/version.
+        after: name/version.
+    """
+    from ganime.recurate import find_dataset
+    from ganime.store.difference import difference
+
+    _prepare(debug=debug)
+    store = Workspace(workspace)
+    versions = [str(find_dataset(store, reference)) for reference in (before, after)]
+    print("\n".join(difference(store, *versions).lines()))
+
+
+@app.command
+def export(
+    target: Path,
+    dataset: Annotated[str, Parameter(help="name, or name/version; empty for the only one.")] = "",
+    /,
+    *,
+    to: Annotated[
+        str, option(HOW, "image_folder, stylegan, webdataset or hugging_face.", "--to", "--format")
+    ] = "image_folder",
+    set: Annotated[tuple[str, ...], option(HOW, "option=value of the format.", "--set")] = (),
+    workspace: WorkspaceOption = "workspace",
+    debug: DebugOption = False,
+) -> None:
+    """Write a dataset in a layout that other tools read.
+
+    Args:
+        target: File or folder to make; it must not exist yet.
+
+    Examples:
+
+        ganime export characters.zip --to stylegan --set tags=64
+    """
+    from ganime.config import parse_sets
+    from ganime.exports import EXPORTS
+    from ganime.exports import export as write
+    from ganime.recurate import find_dataset
+    from ganime.store.pixels import Dataset
+
+    _prepare(debug=debug)
+    store = Workspace(workspace)
+    found = find_dataset(store, dataset)
+    try:
+        form = EXPORTS.build({"name": to, **parse_sets(set)})
+    except ValueError as error:
+        raise ConfigError(f"--to {to}: {error}") from error
+    write(Dataset(store, found.name, found.version), form, target)
+    print(f"{found}: {target}")
+
+
 def main() -> None:
     """Entry point: 0 done, 1 failed, 2 wrong settings, 130 interrupted; no traceback unasked."""
     debug = "--debug" in sys.argv

@@ -33,8 +33,20 @@ class Duplicate:
     variant: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """The columns of `ganime.rows.ImageRow` that say which of two copies is the better."""
+
+    image_id: str
+    width: int | None
+    height: int | None
+    format: str | None
+    num_bytes: int
+    trim_box: list[int]
+
+
 def duplicate_groups(
-    images: Mapping[str, ImageRow],
+    images: Mapping[str, Picture | ImageRow],
     neighbours: Sequence[NeighbourRow],
     image_ids: Collection[str],
     *,
@@ -92,13 +104,13 @@ def _edges(
     return edges
 
 
-def _same_canvas(one: ImageRow, other: ImageRow) -> bool:
+def _same_canvas(one: Picture | ImageRow, other: Picture | ImageRow) -> bool:
     if (one.width, one.height) != (other.width, other.height):
         return False
     return all(abs(a - b) <= _SAME_BOX for a, b in zip(one.trim_box, other.trim_box, strict=True))
 
 
-def _rank(image: ImageRow) -> tuple[int, int, bool, int, str]:
+def _rank(image: Picture | ImageRow) -> tuple[int, int, bool, int, str]:
     """Smaller is better: more content, less cut off, without loss, more bytes, smaller id."""
     left, top, right, bottom = image.trim_box
     # Content counts, not paper; steps of a tenth, as the box of a re-encoded copy may vary by 1 px.

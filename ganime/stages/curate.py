@@ -7,16 +7,26 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from ganime.config import Config, digest_of
-from ganime.decide import Judged, decide, first_drop, kept_images, summary, to_table
-from ganime.duplicates import duplicate_groups
+from ganime.decide import (
+    DROP,
+    Judged,
+    decide,
+    digest,
+    dropped_by,
+    kept_images,
+    summary,
+    to_table,
+)
+from ganime.duplicates import Duplicate, Picture, duplicate_groups
 from ganime.errors import ConfigError, GanimeError
 from ganime.filters import FILTERS, Facts, Numbers, Score
 from ganime.filters.aspect import Aspect
@@ -33,6 +43,11 @@ from ganime.store.pixels import PaddedPixels, Pixels
 from ganime.store.workspace import Workspace
 
 REVISION = 1
+_MEASURED = (  # facts that rules may look at
+    *("width", "height", "alpha_fraction", "background_fraction", "background_texture"),
+    *("sharpness", "num_bytes"),
+)
+_RANKED = tuple(item.name for item in fields(Picture))
 log = logging.getLogger(__name__)
 
 
@@ -141,30 +156,50 @@ def gather(
     classifiers: Mapping[str, tuple[str, float]],
 ) -> Facts:
     """Bring together all facts of these images, as columns."""
-    names = ["width", "height", "alpha_fraction", "background_fraction", "background_texture"]
-    names += ["sharpness", "num_bytes"]
-    table = Table(workspace, ImageRow).read()
-    place = {image_id: i for i, image_id in enumerate(table["image_id"].to_pylist())}
-    missing = [image.image_id for image in images if image.image_id not in place]
-    if missing:
-        raise GanimeError(f"{len(missing)} images have no facts yet, the first {missing[0]}")
-    order = np.array([place[image.image_id] for image in images], dtype=np.int64)
-    ours = table.take(pa.array(order))
-    image_rows = {row.image_id: row for row in from_arrow(ImageRow, ours)}
-    neighbours = Table(workspace, NeighbourRow).rows()
+    ids = pa.array([image.image_id for image in images], pa.string())
+    table = Table(workspace, ImageRow).read(["image_id", "problem", *_MEASURED])
+    places = pc.index_in(ids, value_set=table["image_id"].combine_chunks())
+    if places.null_count:
+        first = ids.filter(pc.is_null(places))[0]
+        raise GanimeError(f"{places.null_count} images have no facts yet, the first {first}")
+    ours = table.take(places)
     return Facts(
-        image_ids=ours["image_id"].to_pylist(),
-        columns={name: _numbers(ours[name]) for name in names},
+        image_ids=ids.to_pylist(),
+        columns={name: _numbers(ours[name]) for name in _MEASURED},
         problems=ours["problem"].to_pylist(),
         tags=[frozenset(image.tags) for image in images],
         scores={
-            question: Score(_scores(workspace, question, classifier, images), threshold)
+            question: Score(_scores(workspace, question, classifier, ids), threshold)
             for question, (classifier, threshold) in classifiers.items()
         },
-        duplicates=lambda ids, similarity: duplicate_groups(
-            image_rows, neighbours, ids, min_similarity=similarity
-        ),
+        duplicates=_Duplicates(workspace),
     )
+
+
+class _Duplicates:
+    """Finds near-duplicates when a rule asks; most images have no neighbour and are not read."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def __call__(self, image_ids: Sequence[str], similarity: float) -> Mapping[str, Duplicate]:
+        table = Table(self._workspace, NeighbourRow).read()
+        near = table.filter(pc.greater(pc.list_value_length(table["others"]), 0))
+        linked = (
+            pa.concat_arrays(
+                [*near["image_id"].chunks, *(chunk.flatten() for chunk in near["others"].chunks)]
+            )
+            if near.num_rows
+            else pa.array([], pa.string())
+        )
+        facts = Table(self._workspace, ImageRow).read([*_RANKED])
+        pictures = facts.filter(pc.is_in(facts["image_id"], value_set=linked)).to_pylist()
+        return duplicate_groups(
+            {row["image_id"]: Picture(**row) for row in pictures},
+            from_arrow(NeighbourRow, near),
+            image_ids,
+            min_similarity=similarity,
+        )
 
 
 def split_of(image_id: str, holdout: float) -> str:
@@ -191,8 +226,9 @@ def _members(images: Sequence[CrawledImage], judged: Sequence[Judged]) -> list[C
         if keep
     }
     for decision in judged:
-        for image, verdict, text in zip(images, decision.verdict, decision.evidence, strict=True):
-            evidence = json.loads(text) if text and verdict == "drop" else {}
+        for i, text in decision.evidence.items():
+            image = images[i]
+            evidence = json.loads(text) if decision.codes[i] == DROP else {}
             if (best := kept.get(evidence.get("kept", ""))) is not None:
                 kept[best.image_id] = CrawledImage(
                     best.image_id,
@@ -206,13 +242,11 @@ def _numbers(column: pa.ChunkedArray) -> Numbers:
     return np.array(column.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
-def _scores(
-    workspace: Workspace, question: str, classifier: str, images: Sequence[CrawledImage]
-) -> Numbers:
+def _scores(workspace: Workspace, question: str, classifier: str, ids: pa.Array) -> Numbers:
     table = Table(workspace, ScoreRow, question).read(["image_id", "revision", "score"])
-    ours = table.filter(pa.compute.equal(table["revision"], classifier))
-    known = dict(zip(ours["image_id"].to_pylist(), ours["score"].to_pylist(), strict=True))
-    return np.array([known.get(image.image_id, np.nan) for image in images], dtype=np.float64)
+    ours = table.filter(pc.equal(table["revision"], classifier))
+    places = pc.index_in(ids, value_set=ours["image_id"].combine_chunks())
+    return _numbers(ours["score"].take(places))
 
 
 def _version(
@@ -221,9 +255,8 @@ def _version(
     judged: Sequence[Judged],
     pad_scope: str,
 ) -> str:
-    verdicts = [f"{item.rule} {item.verdict} {item.evidence}" for item in judged]
     members = [f"{image.image_id} {' '.join(image.tags)}" for image in kept]
-    return digest_of(str(REVISION), config.canonical(), pad_scope, *verdicts, *members)
+    return digest_of(str(REVISION), config.canonical(), pad_scope, digest(judged), *members)
 
 
 def _pack(
@@ -270,7 +303,7 @@ def _shrink(image: Pixels, side: int) -> Pixels:
 
 def _card(reference: DatasetRef, kept: Sequence[CrawledImage], judged: Sequence[Judged]) -> str:
     sources = Counter(post.split("/")[0] for image in kept for post in image.posts)
-    dropped = Counter(status for status in first_drop(judged) if status is not None)
+    dropped = dropped_by(judged)
     tags = Counter(tag for image in kept for tag in image.tags).most_common(30)
     lines = [
         f"# {reference}",

@@ -6,6 +6,7 @@ import random
 import re
 import signal
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,29 @@ def test_no_character_is_kept_twice_and_no_two_are_merged(
     assert copies
     for row in copies:
         assert drawn[json.loads(row.evidence or "")["kept"]] == drawn[row.image_id]
+
+
+def test_a_dataset_is_decided_again_compared_and_exported(
+    unbroken: tuple[Path, int, str], command: Any, tmp_path: Path
+) -> None:
+    where = ["-w", str(unbroken[0])]
+    store = Workspace(str(unbroken[0]))
+    ((name, version),) = datasets(store)
+    foretold = command.run("curate", "--set", "min_side.pixels=600", "--dry-run", *where)
+    assert re.search(r"kept -> min_side, for example [0-9a-f]{12}", foretold.stdout)
+    assert datasets(store) == [(name, version)]
+    zipped = tmp_path / "characters.zip"
+    done = command.run("export", str(zipped), "--to", "stylegan", *where)
+    assert done.stdout == f"{name}/{version}: {zipped}\n", done.stderr
+    with zipfile.ZipFile(zipped) as archive:
+        pictures = [item for item in archive.namelist() if item.endswith(".png")]
+    members = Dataset(store, name, version).members
+    assert len(pictures) == sum(member.split == "train" for member in members)
+    same = command.run("diff", name, f"{name}/{version}", *where)
+    assert same.returncode == 0, same.stderr
+    wrong = command.run("curate", "--set", "chibbi.threshold=1", *where)
+    assert wrong.returncode == 2
+    assert "no rule is called 'chibbi'" in wrong.stderr
 
 
 def test_the_second_run_fetches_nothing_and_changes_nothing(

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from ganime.decide import PERSON, decide, first_drop, kept_images, summary, to_table
+from ganime.decide import PERSON, decide, kept_images, statuses, summary, to_table
 from ganime.duplicates import Duplicate
 from ganime.errors import ConfigError
 from ganime.filters import FILTERS, Facts, Filter, Score
@@ -72,7 +72,10 @@ def said(image_id: str, question: str, answer: bool) -> LabelRow:
 
 
 def status(labels: Sequence[LabelRow] = ()) -> dict[str, str | None]:
-    return dict(zip(IDS, first_drop(decide(facts(), RULES, labels)), strict=True))
+    judged = decide(facts(), RULES, labels)
+    places = statuses(judged).tolist()
+    rules = [judged[place].rule if place >= 0 else None for place in places]
+    return dict(zip(IDS, rules, strict=True))
 
 
 def test_each_image_has_the_status_of_the_first_rule_that_drops_it() -> None:

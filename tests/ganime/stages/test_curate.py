@@ -8,9 +8,11 @@ import pytest
 from ganime.config import Config
 from ganime.decide import PERSON
 from ganime.errors import ConfigError
+from ganime.recurate import Redecision, find_dataset, recurate
 from ganime.rows import DecisionRow, ImageRow, PaddedRow, PostRow, ScoreRow
 from ganime.stages import curate
 from ganime.stages.curate import CurateConfig, split_of
+from ganime.store.difference import difference
 from ganime.store.explain import explain
 from ganime.store.labels import Answer, LabelLog
 from ganime.store.lineage import crawled_images, crawls_of, latest
@@ -243,3 +245,42 @@ def test_an_image_never_changes_sides_as_a_set_grows() -> None:
         for image_id, side in zip(ids, sides, strict=True)
         if side == "holdout"
     )
+
+
+def redecide(
+    workspace: Workspace, changes: dict[str, dict[str, float]], **more: bool
+) -> Redecision:
+    workspace.write_text("classifiers/c1/figures.json", '{"threshold": 0.5}')
+    labels = LabelLog(workspace).current()
+    return recurate(workspace, "", changes, labels=labels, run_id="run-2", **more)
+
+
+def test_a_new_threshold_says_what_flips_before_anything_is_written(workspace: Workspace) -> None:
+    reference = run(workspace)
+    found = redecide(workspace, {"chibi": {"threshold": 0.95}}, write=False)
+    assert found.flips == {("chibi", "kept"): [CHIBI]}
+    assert found.after is None
+    assert f"     1 chibi -> kept, for example {CHIBI[:12]}" in found.lines()
+    assert find_dataset(workspace, "characters").version == reference.version
+
+
+def test_a_new_decision_makes_a_new_version_and_the_old_one_stays(workspace: Workspace) -> None:
+    reference = run(workspace)
+    found = redecide(workspace, {"min_side": {"pixels": 10}})
+    assert found.after is not None
+    assert found.after.version != reference.version
+    assert found.flips == {("min_side", "kept"): [SMALL]}
+    assert members(workspace, found.after) == [SMALL, *IDS[3:]]
+    assert members(workspace, reference) == IDS[3:]
+    lines = difference(workspace, str(reference), str(found.after)).lines()
+    assert lines[0] == "3 -> 4 images"
+    assert any("no longer dropped by min_side" in line for line in lines)
+
+
+def test_labels_stay_on_top_of_a_new_threshold(workspace: Workspace) -> None:
+    run(workspace)
+    answer = Answer(image_id=CHIBI, question="chibi", answer=True)
+    LabelLog(workspace).append([answer], by="ann", how="by hand")
+    found = redecide(workspace, {"chibi": {"threshold": 0.95}})
+    assert found.flips == {}
+    assert "nothing flips" in found.lines()

@@ -1,0 +1,68 @@
+"""Dataset versions in the layouts that other tools read: one registered file per format.
+
+Equal datasets give equal bytes: members in the order of the shard, times fixed. Images pass one at
+a time, so that a dataset larger than memory can be exported.
+"""
+
+import io
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from PIL import Image
+
+from ganime.errors import ConfigError
+from ganime.registry import Component, Registry
+from ganime.rows import MemberRow
+from ganime.store.pixels import Dataset
+
+
+class Export(Component):
+    """Base of all formats."""
+
+    def write(self, dataset: Dataset, target: Path) -> None:
+        """Write the dataset to `target`, a file or a folder that does not exist yet."""
+        raise NotImplementedError
+
+
+EXPORTS: Registry[Export] = Registry(Export, "ganime.exports")
+
+
+def export(dataset: Dataset, form: Export, target: Path) -> None:
+    """Write a dataset version in a format; `target` appears whole or not at all.
+
+    Raises:
+        ConfigError: something is at `target` already.
+    """
+    if target.exists():
+        raise ConfigError(f"{target} exists: give another place, or delete it first")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        form.write(dataset, partial)
+        partial.replace(target)
+    finally:
+        if partial.is_dir():
+            shutil.rmtree(partial)
+        partial.unlink(missing_ok=True)
+
+
+def encoded(dataset: Dataset, split: str = "") -> Iterator[tuple[MemberRow, bytes]]:
+    """Members and their PNG bytes, one at a time; of one split if it is named."""
+    for member in dataset.members:
+        if split in ("", member.split):
+            yield member, _png(dataset, member)
+
+
+def vocabulary(members: Iterable[MemberRow], size: int) -> list[str]:
+    """The `size` most frequent tags, ties by name."""
+    counts = Counter(tag for member in members for tag in member.tags)
+    return sorted(counts, key=lambda tag: (-counts[tag], tag))[:size]
+
+
+def _png(dataset: Dataset, member: MemberRow) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(dataset.images[member.offset]).save(buffer, "PNG")
+    return buffer.getvalue()
