@@ -7,11 +7,13 @@ from prefect.runtime import flow_run
 
 from flows.crawl import SHARDS, crawl_posts, map_shards
 from ganime.stages import dedupe as dedupe_stage
+from ganime.stages import detect as detect_stage
 from ganime.stages import pad as pad_stage
 from ganime.stages.classify import ClassifyConfig
 from ganime.stages.crawl import CrawlConfig
 from ganime.stages.curate import CurateConfig, DatasetRef
 from ganime.stages.dedupe import DedupeConfig
+from ganime.stages.detect import DetectConfig
 from ganime.stages.pad import PadConfig
 from ganime.store.labels import LabelLog
 from ganime.store.lineage import crawled_images
@@ -20,6 +22,7 @@ from tasks.artifacts import publish_decisions, publish_funnel
 from tasks.classify import classify_task
 from tasks.curate import curate_task
 from tasks.dedupe import compare_task, fingerprint_task
+from tasks.detect import detect_task
 from tasks.pad import pad_task
 
 
@@ -45,6 +48,7 @@ def build_dataset(
     workspace: str,
     crawl: CrawlConfig,
     dedupe: DedupeConfig,
+    detect: DetectConfig,
     pad: PadConfig,
     classify: ClassifyConfig,
     curate: CurateConfig,
@@ -55,6 +59,7 @@ def build_dataset(
         workspace: Folder or fsspec URL that holds everything.
         crawl: What to fetch from where.
         dedupe: How near-duplicates are measured.
+        detect: How faces are found, where images are cropped to them.
         pad: How images become square.
         classify: Backbone, and the questions asked of each image.
         curate: The rules, and the name of the dataset.
@@ -69,9 +74,13 @@ def build_dataset(
 
     map_shards(fingerprint_task, store, dedupe, dedupe_stage.plan(store, ids, dedupe), run_id)
     compare_task(store, dedupe, run_id)
-    map_shards(pad_task, store, pad, pad_stage.plan(store, ids, pad), run_id)
+    faces = ""
+    if pad.crop == "face":
+        map_shards(detect_task, store, detect, detect_stage.plan(store, ids, detect), run_id)
+        faces = detect_stage.scope(detect)
+    map_shards(pad_task, store, pad, pad_stage.plan(store, ids, pad, faces), run_id, faces)
 
-    pad_scope = pad_stage.scope(pad)
+    pad_scope = pad_stage.scope(pad, faces)
     log = LabelLog(store)
     log.freeze(run_id)
     labels = log.current()

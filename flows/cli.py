@@ -15,6 +15,9 @@ from ganime.errors import ConfigError, GanimeError
 from ganime.store.workspace import Workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ganime.classifiers.active import Candidate
     from ganime.stages.crawl import CrawlConfig
 
 # Prefect, torch and pyarrow take seconds to import: each command imports what it needs.
@@ -146,7 +149,7 @@ def run(
     options: RunOptions = RunOptions(),
     *,
     workspace: WorkspaceOption = "workspace",
-    preset: Annotated[str, option(HOW, "default, faces, demo or smoke.")] = "default",
+    preset: Annotated[str, option(HOW, "default, faces, face-crops, demo or smoke.")] = "default",
     dry_run: Annotated[bool, option(HOW, "Print all settings as JSON and stop.")] = False,
     debug: DebugOption = False,
 ) -> None:
@@ -209,7 +212,7 @@ def demo(
     options: RunOptions = RunOptions(),
     *,
     workspace: WorkspaceOption = "workspace-demo",
-    preset: Annotated[str, option(HOW, "default, faces, demo or smoke.")] = "demo",
+    preset: Annotated[str, option(HOW, "default, faces, face-crops, demo or smoke.")] = "demo",
     posts: Annotated[int, option(WHAT, "How many posts to draw.")] = 2000,
     seed: Annotated[int, option(WHAT, "Seed of the drawings.")] = 0,
     port: Annotated[int, option(WHERE, "Port of the practice booru.")] = DEMO_PORT,
@@ -408,6 +411,120 @@ def export(
         raise ConfigError(f"--to {to}: {error}") from error
     write(Dataset(store, found.name, found.version), form, target)
     print(f"{found}: {target}")
+
+
+labels = App(
+    name="labels",
+    help="Labels in and out, and which to look at next.",
+    help_format="plaintext",
+    default_parameter=Parameter(negative=""),
+)
+app.command(labels)
+
+
+@labels.command(name="import")
+def import_labels_(
+    file: Path,
+    /,
+    *,
+    by: Annotated[str, option(WHAT, "Who said so, where the file does not say.")] = "",
+    folder: Annotated[
+        tuple[str, ...],
+        option(WHAT, "Of a folder of folders: name=question:yes or name=question:no; repeatable."),
+    ] = (),
+    workspace: WorkspaceOption = "workspace",
+    debug: DebugOption = False,
+) -> None:
+    """Take labels from a .csv, a .jsonl, or a folder whose folders are classes.
+
+    Importing twice adds nothing. Columns: image (id, source/post_id or file), question, answer, by,
+    note.
+
+    Examples:
+
+        ganime labels import labels.csv
+
+        ganime labels import sorted/ --folder chibi=chibi:yes --folder normal=chibi:no
+    """
+    from ganime.store.label_files import import_labels
+
+    _prepare(debug=debug)
+    classes = dict(map(_class_of, folder))
+    person = by or getpass.getuser()
+    result = import_labels(Workspace(workspace), file, by=person, classes=classes or None)
+    print("\n".join(result.lines()))
+
+
+@labels.command(name="export")
+def export_labels_(
+    file: Path,
+    /,
+    *,
+    all_events: Annotated[bool, option(WHAT, "Earlier answers as well.")] = False,
+    workspace: WorkspaceOption = "workspace",
+    debug: DebugOption = False,
+) -> None:
+    """Write people's answers to a .csv or .jsonl."""
+    from ganime.store.label_files import export_labels
+
+    _prepare(debug=debug)
+    num = export_labels(Workspace(workspace), file, all_events=all_events)
+    print(f"{num} answers: {file}")
+
+
+@labels.command(name="next")
+def next_labels(
+    question: str,
+    /,
+    *,
+    num: Annotated[int, option(WHAT, "How many.")] = 20,
+    workspace: WorkspaceOption = "workspace",
+    debug: DebugOption = False,
+) -> None:
+    """Say which images to label next: those the classifier is least sure of, unlike each other."""
+    from ganime.classifiers.active import newest_classifier, propose_labels
+    from ganime.store.labels import LabelLog
+
+    _prepare(debug=debug)
+    store = Workspace(workspace)
+    classifier = newest_classifier(store, question)
+    _print_candidates(propose_labels(store, classifier, LabelLog(store).current(), num))
+
+
+@labels.command
+def suspects(
+    question: str,
+    /,
+    *,
+    num: Annotated[int, option(WHAT, "At most so many.")] = 20,
+    workspace: WorkspaceOption = "workspace",
+    debug: DebugOption = False,
+) -> None:
+    """Say which labels the classifier confidently contradicts: slips of the hand, or its errors."""
+    from ganime.classifiers.active import find_suspects, newest_classifier
+    from ganime.store.labels import LabelLog
+
+    _prepare(debug=debug)
+    store = Workspace(workspace)
+    classifier = newest_classifier(store, question)
+    _print_candidates(find_suspects(store, classifier, LabelLog(store).current(), num))
+
+
+def _class_of(text: str) -> tuple[str, tuple[str, bool]]:
+    name, _, said = text.partition("=")
+    question, _, answer = said.partition(":")
+    if not (name and question and answer in ("yes", "no")):
+        raise ConfigError(f"--folder {text!r}: wanted name=question:yes or name=question:no")
+    return name, (question, answer == "yes")
+
+
+def _print_candidates(found: "Sequence[Candidate]") -> None:
+    words = {True: "yes", False: "no", None: ""}
+    for item in found:
+        said = f" said {words[item.answer]} by {item.by}," if item.answer is not None else ""
+        print(f"{item.image_id[:12]} {item.score:.3f}{said} {item.reason}")
+    if not found:
+        print("none")
 
 
 def main() -> None:

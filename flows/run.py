@@ -17,13 +17,14 @@ from ganime.stages.classify import ClassifyConfig
 from ganime.stages.crawl import CrawlConfig
 from ganime.stages.curate import CurateConfig
 from ganime.stages.dedupe import DedupeConfig
+from ganime.stages.detect import DetectConfig
 from ganime.stages.evaluate import EvaluateConfig
 from ganime.stages.pad import PadConfig
 from ganime.stages.train import TrainConfig
 from ganime.store.workspace import Workspace
 from tasks.report import report_task
 
-STAGES = ("crawl", "dedupe", "pad", "classify", "curate", "train", "evaluate")
+STAGES = ("crawl", "dedupe", "detect", "pad", "classify", "curate", "train", "evaluate")
 
 
 @flow(name="run", flow_run_name="run-{curate.name}")
@@ -31,6 +32,7 @@ def run(
     workspace: str,
     crawl: CrawlConfig,
     dedupe: DedupeConfig,
+    detect: DetectConfig,
     pad: PadConfig,
     classify: ClassifyConfig,
     curate: CurateConfig,
@@ -43,6 +45,7 @@ def run(
         workspace: Folder or fsspec URL that holds everything.
         crawl: What to fetch from where.
         dedupe: How near-duplicates are measured.
+        detect: How faces are found, where images are cropped to them.
         pad: How images become square.
         classify: Backbone, and the questions asked of each image.
         curate: The rules, and the name of the dataset.
@@ -53,10 +56,10 @@ def run(
         Key of the report in the workspace.
     """
     started_at = datetime.now(UTC)
-    built = build_dataset(workspace, crawl, dedupe, pad, classify, curate)
+    built = build_dataset(workspace, crawl, dedupe, detect, pad, classify, curate)
     model_id = train_gan(workspace, built.dataset, train)
     evaluate_model(workspace, model_id, built.dataset, evaluate, classify.backbone)
-    stages = (crawl, dedupe, pad, classify, curate, train, evaluate)
+    stages = (crawl, dedupe, detect, pad, classify, curate, train, evaluate)
     inputs = ReportInputs(
         run_id=str(flow_run.root_flow_run_id),
         run_url=_run_url(),

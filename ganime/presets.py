@@ -12,16 +12,18 @@ from ganime.stages.classify import ClassifyConfig
 from ganime.stages.crawl import CrawlConfig
 from ganime.stages.curate import CurateConfig
 from ganime.stages.dedupe import DedupeConfig
+from ganime.stages.detect import DetectConfig
 from ganime.stages.evaluate import EvaluateConfig
 from ganime.stages.pad import PadConfig
 from ganime.stages.train import TrainConfig
 
 
 class RunConfig(Config):
-    """One run of the pipeline: a table for each of the seven stages."""
+    """One run of the pipeline: a table for each stage, and one for finding faces."""
 
     crawl: CrawlConfig = Field(default_factory=CrawlConfig)
     dedupe: DedupeConfig = Field(default_factory=DedupeConfig)
+    detect: DetectConfig = Field(default_factory=DetectConfig)
     pad: PadConfig = Field(default_factory=PadConfig)
     classify: ClassifyConfig = Field(default_factory=ClassifyConfig)
     curate: CurateConfig = Field(default_factory=CurateConfig)
@@ -60,6 +62,13 @@ PRESETS: dict[str, dict[str, Any]] = {
                 "duplicate",
             )
         },
+    },
+    # Faces cut out of larger pictures; give the cascade with --set detect.detector.weights=PATH.
+    "face-crops": {
+        "detect": {"detector": {"name": "lbp_face"}},
+        "pad": {"size": 96, "crop": "face"},
+        "classify": {"questions": ()},
+        "curate": {"rules": ("decodable", "tags", "duplicate")},
     },
     # The practice booru on two idle cores in 8 minutes; the backbone learns from the posts' tags.
     "demo": {

@@ -82,7 +82,9 @@ def recurate(
     classifiers = _classifiers(workspace, footer["parents"])
     crawl_ids = crawls_of(workspace, before.name, before.version)
     images = crawled_images(workspace, crawl_ids)
-    judged = decide(curate.gather(workspace, images, classifiers), config.rules, labels)
+    pad_scope = footer["parents"]["padded"]
+    facts = curate.gather(workspace, images, classifiers, pad_scope)
+    judged = decide(facts, config.rules, labels)
     flips = _flips(workspace, before, images, judged)
     after = None
     if write:
@@ -92,7 +94,7 @@ def recurate(
             images=images,
             classifiers=classifiers,
             labels=labels,
-            pad_scope=footer["parents"]["padded"],
+            pad_scope=pad_scope,
             crawl_ids=crawl_ids,
             run_id=run_id,
         )

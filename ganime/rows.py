@@ -294,3 +294,18 @@ class EvaluationRow(Row):
     num_fake: int = column("generated images")
     reference: str = column("dataset name/version of the real images")
     seed: int = column("of the latents")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceRow(Row):
+    """The faces of one image, as one detector found them."""
+
+    FOLDER: ClassVar[str] = "faces"
+    KEY: ClassVar[tuple[str, ...]] = ("image_id",)
+
+    image_id: str = column("SHA-256 of the original")
+    boxes: list[list[int]] = column(
+        "left, top, right, bottom [px] of each face in the upright original, the largest first"
+    )
+    problem: str | None = column("why it could not be searched, a short code")
+    run_id: str = column("the run that searched it", volatile=True)

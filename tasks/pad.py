@@ -11,7 +11,7 @@ from tasks.policies import STAGE
 
 @task(name="pad", tags=["cpu"], **STAGE)
 def pad_task(
-    workspace: Workspace, config: PadConfig, image_ids: list[str], run_id: str
+    workspace: Workspace, config: PadConfig, image_ids: list[str], run_id: str, faces: str = ""
 ) -> Manifest:
     """See `ganime.stages.pad.run`."""
-    return pad.run(workspace, config, image_ids, run_id)
+    return pad.run(workspace, config, image_ids, run_id, faces)

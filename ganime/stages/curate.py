@@ -36,7 +36,16 @@ from ganime.filters.decodable import Decodable
 from ganime.filters.duplicate import DuplicateOf
 from ganime.filters.min_side import MinSide
 from ganime.filters.tags import Tags
-from ganime.rows import DecisionRow, ImageRow, LabelRow, MemberRow, NeighbourRow, PostRow, ScoreRow
+from ganime.rows import (
+    DecisionRow,
+    ImageRow,
+    LabelRow,
+    MemberRow,
+    NeighbourRow,
+    PaddedRow,
+    PostRow,
+    ScoreRow,
+)
 from ganime.store.lineage import CrawledImage, point_to_latest
 from ganime.store.manifest import Provenance, Table, from_arrow
 from ganime.store.pixels import PaddedPixels, Pixels
@@ -120,7 +129,7 @@ def run(
     Raises:
         ConfigError: no image is left, or the padded pixels are smaller than the resolution.
     """
-    facts = gather(workspace, images, classifiers)
+    facts = gather(workspace, images, classifiers, pad_scope)
     judged = decide(facts, config.rules, labels)
     log.info("curate: %s", summary(judged))
     kept = _members(images, judged)
@@ -154,6 +163,7 @@ def gather(
     workspace: Workspace,
     images: Sequence[CrawledImage],
     classifiers: Mapping[str, tuple[str, float]],
+    pad_scope: str,
 ) -> Facts:
     """Bring together all facts of these images, as columns."""
     ids = pa.array([image.image_id for image in images], pa.string())
@@ -166,7 +176,9 @@ def gather(
     return Facts(
         image_ids=ids.to_pylist(),
         columns={name: _numbers(ours[name]) for name in _MEASURED},
-        problems=ours["problem"].to_pylist(),
+        problems=pc.coalesce(
+            ours["problem"].combine_chunks(), _unpadded(workspace, pad_scope, ids)
+        ).to_pylist(),
         tags=[frozenset(image.tags) for image in images],
         scores={
             question: Score(_scores(workspace, question, classifier, ids), threshold)
@@ -174,6 +186,13 @@ def gather(
         },
         duplicates=_Duplicates(workspace),
     )
+
+
+def _unpadded(workspace: Workspace, pad_scope: str, ids: pa.Array) -> pa.Array:
+    """Why images could not be made square [N]: those cannot be packed either."""
+    table = Table(workspace, PaddedRow, pad_scope).read(["image_id", "problem"])
+    places = pc.index_in(ids, value_set=table["image_id"].combine_chunks())
+    return table["problem"].combine_chunks().take(places)
 
 
 class _Duplicates:

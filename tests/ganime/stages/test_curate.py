@@ -247,6 +247,25 @@ def test_an_image_never_changes_sides_as_a_set_grows() -> None:
     )
 
 
+def test_what_could_not_be_made_square_is_dropped_with_that_reason(workspace: Workspace) -> None:
+    narrow = PaddedRow(
+        image_id=IDS[5],
+        shard=None,
+        offset=None,
+        scale=None,
+        fill=[255, 255, 255],
+        problem="too_narrow",
+        run_id="run-1",
+    )
+    rows = [row for row in Table(workspace, PaddedRow, "p").rows() if row.image_id != IDS[5]]
+    Table(workspace, PaddedRow, "p").write("part", [*rows, narrow], FROM)
+    reference = run(workspace)
+    assert members(workspace, reference) == IDS[3:5]
+    decisions = Table(workspace, DecisionRow, root=f"datasets/{reference}").rows()
+    (row,) = [row for row in decisions if (row.image_id, row.rule) == (IDS[5], "decodable")]
+    assert (row.verdict, row.reason) == ("drop", "too_narrow")
+
+
 def redecide(
     workspace: Workspace, changes: dict[str, dict[str, float]], **more: bool
 ) -> Redecision:

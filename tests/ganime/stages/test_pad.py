@@ -4,21 +4,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ganime.errors import ConfigError, ImageError, StoreError
+from ganime.config import digest_of
+from ganime.detectors import Box
+from ganime.detectors.lbp_face import LbpFace
+from ganime.errors import ConfigError, GanimeError, ImageError, ManifestError, StoreError
 from ganime.images import encode_jpeg, encode_png
-from ganime.rows import PaddedRow
-from ganime.stages import pad
-from ganime.stages.pad import PadConfig, pad_to_square
-from ganime.store.manifest import Table
+from ganime.rows import FaceRow, PaddedRow
+from ganime.stages import detect, pad
+from ganime.stages.detect import DetectConfig
+from ganime.stages.pad import PadConfig, crop_to_square, pad_to_square
+from ganime.store.manifest import Provenance, Table, read_footer
 from ganime.store.originals import Originals
 from ganime.store.pixels import PaddedPixels
 from ganime.store.workspace import Workspace
 
 CONFIG = PadConfig(size=64, shard_size=3)
+FACE = PadConfig(size=64, shard_size=3, crop="face", enlarge=2)
+FACES = "some-detector-r1"  # scope of the faces that the tests put down
 CREAM, GREEN = (250, 240, 220), (10, 200, 30)
 
 # Raise REVISION of ganime.stages.pad whenever this changes: padded images then expire.
 GOLDEN = {1: [250, 176, 108, 250, 240, 148, 126, 240, 220, 127, 240]}
+# The same of `crop_to_square`.
+GOLDEN_FACE = {1: [10, 240, 188, 250, 175, 168, 127, 240, 147, 176, 62]}
 
 
 @pytest.fixture
@@ -192,11 +200,189 @@ def test_the_scope_follows_what_changes_pixels() -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"size": 60}, {"size": 100}, {"size": 1024}, {"fill": "white"}, {"fill": [0, 0, 256]}],
+    [
+        *({"size": 60}, {"size": 100}, {"size": 1024}, {"fill": "white"}, {"fill": [0, 0, 256]}),
+        *({"crop": "head"}, {"enlarge": 0.9}, {"enlarge": 5}),
+    ],
 )
 def test_a_setting_out_of_range_is_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(settings))):
         PadConfig.parse(settings)
+
+
+def find(workspace: Workspace, faces: dict[str, list[list[int]] | str], scope: str = FACES) -> None:
+    """Put down boxes by image id; a word is the problem of an image."""
+    rows = [
+        FaceRow(
+            image_id=image_id,
+            boxes=[] if isinstance(found, str) else found,
+            problem=found if isinstance(found, str) else None,
+            run_id="run",
+        )
+        for image_id, found in faces.items()
+    ]
+    provenance = Provenance(stage="detect", revision=1, config=CONFIG, run_id="run")
+    Table(workspace, FaceRow, scope=scope).write(digest_of(*faces), rows, provenance)
+
+
+def cropped(
+    workspace: Workspace, ids: list[str], config: PadConfig = FACE, faces: str = FACES
+) -> dict[str, PaddedRow]:
+    for shard in pad.plan(workspace, ids, config, faces):
+        pad.run(workspace, config, shard, "run", faces)
+    rows = Table(workspace, PaddedRow, pad.scope(config, faces)).rows()
+    return {row.image_id: row for row in rows}
+
+
+def test_cropped_pixels_change_only_with_a_new_revision() -> None:
+    image = picture(height=200, width=120)
+    square, _ = crop_to_square(image, Box(60, 20, 110, 70), 2, 64, GREEN)
+    sample = square.ravel()[::1201].astype(int)
+    np.testing.assert_allclose(sample, GOLDEN_FACE[pad.REVISION], atol=1)
+
+
+def test_a_face_is_cut_out_with_what_is_around_it() -> None:
+    image = picture(height=300, width=300)
+    square, scale = crop_to_square(image, Box(100, 120, 132, 152), 2, 64, GREEN)
+    np.testing.assert_array_equal(square, image[104:168, 84:148])
+    assert scale == 1
+
+
+def test_a_box_that_is_not_square_gives_a_square_by_its_longer_side() -> None:
+    image = picture(height=300, width=300)
+    square, scale = crop_to_square(image, Box(100, 100, 120, 164), 1, 64, GREEN)
+    np.testing.assert_array_equal(square, image[100:164, 78:142])
+    assert scale == 1
+
+
+def test_what_lies_outside_the_image_is_filled() -> None:
+    image = picture(height=100, width=100)
+    square, scale = crop_to_square(image, Box(0, 0, 32, 32), 2, 128, GREEN)
+    assert scale == 2
+    assert (square[:32] == GREEN).all()
+    assert (square[:, :32] == GREEN).all()
+    assert (square[32:48, 32:] == CREAM).all()  # 10 px of paper, less what the noise reaches
+    square, _ = crop_to_square(image, Box(68, 68, 100, 100), 2, 64, GREEN)
+    assert (square[48:] == GREEN).all()
+    assert (square[:, 48:] == GREEN).all()
+    np.testing.assert_array_equal(square[:48, :48], image[52:, 52:])
+
+
+def test_a_face_as_large_as_the_image_has_bars_all_around() -> None:
+    square, _ = crop_to_square(picture(height=64, width=64), Box(0, 0, 64, 64), 2, 64, GREEN)
+    assert (square[16:48, 16:48][0, 0] == CREAM).all()
+    for bar in (square[:16], square[48:], square[:, :16], square[:, 48:]):
+        assert (bar == GREEN).all()
+
+
+def test_a_crop_leaves_its_image_as_it_was() -> None:
+    image = picture(height=64, width=64)
+    square, _ = crop_to_square(image, Box(16, 16, 48, 48), 2, 64, GREEN)
+    square[:] = 0
+    assert image.any()
+
+
+def test_a_needle_has_no_crop() -> None:
+    with pytest.raises(ImageError) as caught:
+        crop_to_square(np.zeros((1, 900, 3), np.uint8), Box(0, 0, 900, 1), 2, 64, GREEN)
+    assert caught.value.reason == "too_narrow"
+
+
+def test_the_largest_face_is_cropped_on_the_colour_of_the_border(workspace: Workspace) -> None:
+    (image_id,) = put(workspace, [encode_png(picture(height=200, width=200))])
+    find(workspace, {image_id: [[150, 150, 160, 160], [0, 84, 32, 116], [90, 90, 100, 100]]})
+    row = cropped(workspace, [image_id])[image_id]
+    assert (row.scale, row.fill, row.problem) == (1, list(CREAM), None)
+    (image,) = PaddedPixels(workspace, pad.scope(FACE, FACES)).load([image_id])
+    assert (image[:, :16] == CREAM).all()
+    np.testing.assert_array_equal(image[:, 16:], picture(height=200, width=200)[68:132, :48])
+
+
+def test_an_image_without_a_face_says_so(workspace: Workspace) -> None:
+    ids = put(workspace, [encode_png(picture(1)), encode_png(picture(2)), b""])
+    find(workspace, {ids[0]: [[10, 10, 40, 40]], ids[1]: [], ids[2]: "empty"})
+    rows = cropped(workspace, ids)
+    assert [rows[image_id].problem for image_id in ids] == [None, "no_face", "empty"]
+    assert rows[ids[1]].shard is rows[ids[1]].offset is rows[ids[1]].scale is None
+    assert PaddedPixels(workspace, pad.scope(FACE, FACES)).ids() == [ids[0]]
+    assert pad.plan(workspace, ids, FACE, FACES) == []
+
+
+def test_faces_are_found_whatever_shards_they_were_searched_in(workspace: Workspace) -> None:
+    ids = sorted(put(workspace, [encode_png(picture(seed)) for seed in range(5)]))
+    find(workspace, {image_id: [[10, 10, 40, 40]] for image_id in ids[:2]})
+    find(workspace, {image_id: [[20, 20, 50, 50]] for image_id in ids[2:]})
+    assert all(row.problem is None for row in cropped(workspace, ids).values())
+
+
+@pytest.mark.parametrize("searched", [0, 2])
+def test_images_that_were_not_searched_are_an_error(workspace: Workspace, searched: int) -> None:
+    ids = sorted(put(workspace, [encode_png(picture(seed)) for seed in range(3)]))
+    if searched:
+        find(workspace, {image_id: [[10, 10, 40, 40]] for image_id in ids[:searched]})
+    message = rf"{3 - searched} of 3 images .* the first {ids[searched]}.*run detect first"
+    with pytest.raises(ManifestError, match=message):
+        pad.run(workspace, FACE, ids, "run", FACES)
+    assert workspace.list("padded") == []
+
+
+def test_faces_of_another_detector_do_not_count(workspace: Workspace) -> None:
+    (image_id,) = put(workspace, [encode_png(picture())])
+    find(workspace, {image_id: [[10, 10, 40, 40]]}, scope="another-r1")
+    with pytest.raises(ManifestError, match="run detect first"):
+        cropped(workspace, [image_id])
+
+
+def test_a_crop_of_nobodys_faces_is_an_error(workspace: Workspace) -> None:
+    ids = put(workspace, [encode_png(picture())])
+    with pytest.raises(GanimeError, match="run detect first"):
+        pad.plan(workspace, ids, FACE)
+    with pytest.raises(GanimeError, match="run detect first"):
+        pad.run(workspace, FACE, ids, "run")
+
+
+def test_the_crop_and_the_detector_make_other_scopes() -> None:
+    assert pad.scope(CONFIG, FACES) == pad.scope(CONFIG)
+    assert pad.scope(CONFIG.model_copy(update={"enlarge": 3})) == pad.scope(CONFIG)
+    scopes = [
+        pad.scope(CONFIG),
+        pad.scope(FACE, FACES),
+        pad.scope(FACE, "another-r1"),
+        pad.scope(FACE.model_copy(update={"enlarge": 3}), FACES),
+        pad.scope(FACE.model_copy(update={"size": 72}), FACES),
+    ]
+    assert len(set(scopes)) == len(scopes)
+
+
+def test_whole_images_keep_the_scope_they_had_before_there_were_crops() -> None:
+    # Of the settings {"size":256,"fill":"border"}: workspaces hold images under this name.
+    settings = digest_of('{"size":256,"fill":"border"}')
+    assert pad.scope(PadConfig()) == f"{settings}-r1"
+
+
+def test_the_footer_names_the_faces(workspace: Workspace) -> None:
+    (image_id,) = put(workspace, [encode_png(picture())])
+    find(workspace, {image_id: [[10, 10, 40, 40]]})
+    manifest = pad.run(workspace, FACE, [image_id], "run", FACES)
+    assert read_footer(workspace, manifest.key)["parents"] == {"faces": FACES}
+
+
+def test_faces_of_real_art_fill_their_crops(workspace: Workspace, shared: Path) -> None:
+    detector = LbpFace(weights=str(shared / "weights" / "lbpcascade_animeface.xml"))
+    searched = DetectConfig(detector=detector)
+    portraits = sorted((shared / "real" / "halfbody").iterdir())[:20]
+    ids = put(workspace, [path.read_bytes() for path in portraits])
+    for shard in detect.plan(workspace, ids, searched):
+        detect.run(workspace, searched, shard, "run")
+    config = PadConfig(size=128, crop="face")
+    rows = cropped(workspace, ids, config, detect.scope(searched))
+    found = [image_id for image_id in ids if rows[image_id].problem is None]
+    assert len(found) >= 10
+    crops = PaddedPixels(workspace, pad.scope(config, detect.scope(searched))).load(found)
+    sides = [box.right - box.left for crop in crops for box in detector.load()(crop)[:1]]
+    assert len(sides) >= 0.8 * len(found)
+    # The box's side is the crop's by `enlarge`.
+    assert np.median(sides) == pytest.approx(128 / 1.6, rel=0.1)
 
 
 @pytest.mark.slow
