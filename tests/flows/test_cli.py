@@ -24,7 +24,10 @@ def ganime(
 WRONG = [
     (["run", "--colour", "blue"], "--colour"),
     (["fly"], "fly"),
-    (["run", "--preset", "huge"], "no preset is called 'huge'; known: default, faces, demo, smoke"),
+    (
+        ["run", "--preset", "huge"],
+        "no preset is called 'huge'; known: default, faces, face-crops, demo, smoke",
+    ),
     (["run", "--set", "pad.colour=3"], "pad.colour: unknown setting"),
     (["run", "--set", "pad.size=3"], "pad.size"),
     (["run", "--set", "pad"], "wanted KEY=VALUE"),
@@ -69,7 +72,8 @@ def test_a_dry_run_prints_every_setting_and_starts_nothing(
     assert printed["crawl"]["tags"] == "1girl solo"
     assert printed["crawl"]["limit"] == 7
     assert printed["curate"]["resolution"] == printed["train"]["resolution"] == 128
-    assert list(printed) == ["crawl", "dedupe", "pad", "classify", "curate", "train", "evaluate"]
+    stages = "crawl dedupe detect pad classify curate train evaluate"
+    assert list(printed) == stages.split()
     assert list(tmp_path.iterdir()) == []
 
 
