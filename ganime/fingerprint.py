@@ -7,20 +7,29 @@ side by its own median colour, and so do small marks that float on the ground, s
 or a line of caption.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ganime.composition import (
+    Colour,
+    Composition,
+    Mask,
+    colour_spread,
+    composition,
+    differs,
+    filled,
+    ground_colour,
+    large,
+)
 from ganime.images import DecodedImage, Pixels, border_pixels, decode, resize
 
 THUMBNAIL = 32  # side [px]
 _WORKING_SIDE = 256  # all is measured on a copy whose longer side is this [px]
-_NEAR = 24  # levels of 255: JPEG noise stays below, a pale line on white above
 _BORDER = 10  # width of the border that is measured, of 256 [px]
-_GROUND_FRACTION = 0.5  # of the border: with less of one colour there is no ground to trim
 _FIGURE = 0.05  # of the largest figure's area: smaller ones do not count for the box
 _MARK = 0.01  # of the largest part's area: smaller ones that float are painted over
 _STRIP = 0.2  # of the height or width: nothing thicker is a strip
@@ -31,13 +40,14 @@ _DISC = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))  # thinner strokes 
 _LINE_FRACTION = 0.01  # of a row or column: more pixels off the ground make it content
 
 Box = tuple[int, int, int, int]
-_Mask = npt.NDArray[np.bool_]
-_Colour = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
-    """Facts of one image; see the columns of the same names in `ganime.rows.ImageRow`."""
+    """Facts of one image; see the columns of the same names in `ganime.rows.ImageRow`.
+
+    Those of the composition are None where the ground is not clean.
+    """
 
     format: str
     mode: str
@@ -53,6 +63,12 @@ class Fingerprint:
     background_fraction: float
     background_texture: float
     sharpness: float
+    colour_spread: float
+    figures: int | None = None
+    touched_left: float | None = None
+    touched_top: float | None = None
+    touched_right: float | None = None
+    touched_bottom: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +78,14 @@ class Trimmed:
     Attributes:
         box: Left, top, right, bottom [px]; right and bottom are the first beyond it.
         pixels: uint8 sRGB [H, W, 3], the image inside the box, floating marks painted over.
+        colour_spread: See `ganime.composition.colour_spread`; of what is not ground.
+        composition: Of the image without its strips; None where the ground is not clean.
     """
 
     box: Box
     pixels: Pixels
+    colour_spread: float
+    composition: Composition | None
 
 
 def fingerprint(content: bytes) -> Fingerprint:
@@ -92,6 +112,8 @@ def fingerprint(content: bytes) -> Fingerprint:
         alpha_fraction=decoded.alpha_fraction,
         **_border_facts(image),
         sharpness=_stable(cv2.Laplacian(_grey(image), cv2.CV_32F).var(dtype=np.float64)),
+        colour_spread=trimmed.colour_spread,
+        **(asdict(trimmed.composition) if trimmed.composition else {}),
     )
 
 
@@ -131,13 +153,17 @@ def trim(image: Pixels) -> Trimmed:
     if margins[0] + margins[2] >= width or margins[1] + margins[3] >= height:
         margins = [0, 0, 0, 0]  # nothing would be left
     box = (margins[0], margins[1], width - margins[2], height - margins[3])
-    ground = _ground(picture)
-    if ground is not None:
-        picture, box = _without_marks(picture, box, ground)
+    ground = ground_colour(picture)
+    content = None if ground is None else differs(picture, ground)
+    spread = colour_spread(picture, content)
+    if ground is not None and content is not None:
+        picture, box = _without_marks(picture, box, ground, content)
     left, top, right, bottom = box
     return Trimmed(
         (strips[0] + left, strips[1] + top, strips[0] + right, strips[1] + bottom),
         np.ascontiguousarray(picture[top:bottom, left:right]),
+        spread,
+        None if content is None else composition(content),
     )
 
 
@@ -148,9 +174,9 @@ def _off_median(image: Pixels) -> list[npt.NDArray[np.float64]]:
     outermost = (image[:, 0], image[0], image[:, -1], image[-1])
     shares = []
     for side, line in enumerate(outermost):
-        differs = _differs(image, np.median(line, axis=0).astype(np.int16))
+        off = differs(image, np.median(line, axis=0).astype(np.int16))
         across = 1 - side % 2  # the lines of left and right are columns
-        share = np.count_nonzero(differs, axis=1 - across) / differs.shape[1 - across]
+        share = np.count_nonzero(off, axis=1 - across) / off.shape[1 - across]
         shares.append(share[::-1] if side >= 2 else share)
     return shares
 
@@ -182,61 +208,32 @@ def _strip(off_median: npt.NDArray[np.float64]) -> int:
     return thickness if clean else 0
 
 
-def _without_marks(picture: Pixels, box: Box, ground: _Colour) -> tuple[Pixels, Box]:
+def _without_marks(picture: Pixels, box: Box, ground: Colour, content: Mask) -> tuple[Pixels, Box]:
     """The picture with its small floating marks painted over, and the box of the figures."""
     left, top, right, bottom = box
-    content = _differs(picture[top:bottom, left:right], ground)
+    content = content[top:bottom, left:right]
     x, y, width, height = cv2.boundingRect(_figures(content))
     if not width:
         return picture, box
     clean = np.empty_like(picture)
     clean[:] = ground
     cv2.copyTo(
-        picture[top:bottom, left:right], _large(content, _MARK), clean[top:bottom, left:right]
+        picture[top:bottom, left:right], large(content, _MARK), clean[top:bottom, left:right]
     )
     return clean, (left + x, top + y, left + x + width, top + y + height)
 
 
-def _differs(image: Pixels, colour: _Colour) -> _Mask:
-    low = np.clip(colour - _NEAR, 0, 255).astype(np.uint8)
-    high = np.clip(colour + _NEAR, 0, 255).astype(np.uint8)
-    inside = cv2.inRange(image, low, high)
-    return np.asarray(inside == 0)
-
-
-def _ground(image: Pixels) -> _Colour | None:
-    border = border_pixels(image, 2)
-    median: _Colour = np.median(border, axis=0).astype(np.int16)
-    plain = 1.0 - _differs(border[None], median).mean()
-    return median if plain >= _GROUND_FRACTION else None
-
-
-def _figures(content: _Mask) -> Pixels:
+def _figures(content: Mask) -> Pixels:
     """The large parts of the content, without thin strokes that hang on to them, uint8 [H, W].
 
     A signature may cross the feet, so whatever is thinner than a few pixels goes. What outlines
     enclose counts as content, or line art of pale figures would go too.
     """
-    solid = _filled(content)
+    solid = filled(content)
     thick = np.asarray(cv2.morphologyEx(solid, cv2.MORPH_OPEN, _DISC), np.uint8)
     if thick.sum() < _THICK_FRACTION * solid.sum():
         thick = solid  # a sketch of open lines
-    return _large(thick, _FIGURE)
-
-
-def _large(content: _Mask | Pixels, fraction: float) -> Pixels:
-    """1 in connected parts of at least this fraction of the largest one's area, uint8 [H, W]."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(content.astype(np.uint8), connectivity=8)
-    areas = stats[1:, cv2.CC_STAT_AREA]
-    large = np.concatenate([[0], areas >= fraction * areas.max(initial=1)]).astype(np.uint8)
-    return np.asarray(large[labels], np.uint8)
-
-
-def _filled(content: _Mask) -> Pixels:
-    """0 where the ground is in touch with the outside, else 1, uint8 [H, W]."""
-    outside = np.pad((~content).astype(np.uint8), 1, constant_values=1)
-    _, labels = cv2.connectedComponents(outside, connectivity=4)
-    return np.asarray(labels[1:-1, 1:-1] != labels[0, 0], np.uint8)
+    return large(thick, _FIGURE)
 
 
 def _working_copy(pixels: Pixels) -> Pixels:
@@ -271,7 +268,7 @@ def _border_facts(image: Pixels) -> dict[str, Any]:
     edges = border_pixels(gradient[..., None], _BORDER)
     return {
         "border_colour": [int(channel) for channel in median],
-        "background_fraction": float(1.0 - _differs(border[None], median).mean()),
+        "background_fraction": float(1.0 - differs(border[None], median).mean()),
         "background_texture": _stable(edges.mean(dtype=np.float64)),
     }
 

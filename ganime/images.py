@@ -6,6 +6,7 @@ reason. Only a full decode notices a truncated file, so nothing here trusts a he
 """
 
 import io
+import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -24,8 +25,10 @@ Number = TypeVar("Number", np.uint8, np.float32)
 
 MAX_PIXELS = 64_000_000  # 256 MB as RGBA; the largest scans on boorus have about 50 million
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+MAX_SCANS = 100  # of a JPEG; encoders write 10, and each is a pass over all the pixels
 _WHITE = (255, 255, 255)
 _ORIENTATION = 0x0112  # EXIF tag
+_ROWS = 256  # worked on at once
 _MAX_FRAME_COUNT_BYTES = 16_000_000  # counting a GIF's frames walks the file
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -37,6 +40,8 @@ _TRANSPOSE = {
     8: Image.Transpose.ROTATE_90,
 }
 _JPEG = b"\xff\xd8\xff"
+_SCAN = b"\xff\xda"
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # no restart, and no stuffed byte of a scan
 _PNG = b"\x89PNG\r\n\x1a\n"
 _OURS = (_JPEG, _PNG, b"GIF87a", b"GIF89a", b"BM")
 _OTHERS = (  # what boorus also serve, by the bytes it starts with
@@ -236,9 +241,13 @@ def _check_size(image: Image.Image) -> None:
 
 def _check_whole(content: bytes) -> None:
     """Find what Pillow's decoders overlook: a zero tail (a transfer that stopped after the file was
-    made at full length) and checksums of PNG pixels.
+    made at full length), a JPEG whose endless scans would take minutes, checksums of PNG pixels.
     """
     if content.startswith(_JPEG):
+        # Whatever lies behind the picture, as an archive or a film, may hold these bytes as well.
+        scans = content.count(_SCAN)
+        if scans > MAX_SCANS and (scans := _num_scans(content)) > MAX_SCANS:
+            raise ImageError("too_large", f"a JPEG of {scans} scans, more than {MAX_SCANS}")
         cut = content.endswith(bytes(16)) and not content.rstrip(b"\0").endswith(b"\xff\xd9")
         if cut:
             raise ImageError("truncated", "zeros where the rest of the JPEG was to be")
@@ -251,6 +260,19 @@ def _check_whole(content: bytes) -> None:
             if kind.isupper() and zlib.crc32(memoryview(content)[place + 4 : end]) != checksum:
                 raise ImageError("damaged", f"a wrong checksum in {kind!r}")
             place = end + 4
+
+
+def _num_scans(content: bytes) -> int:
+    """Scans of a JPEG up to its end mark; a thumbnail in its metadata does not count."""
+    scans, place = 0, 2
+    while found := _MARKER.search(content, place):
+        kind, place = content[found.start() + 1], found.end()
+        if kind == 0xD9:  # the end
+            break
+        scans += kind == _SCAN[1]
+        if kind not in (0x01, 0xD8):  # these two alone have no length
+            place += int.from_bytes(content[place : place + 2], "big")
+    return scans
 
 
 def _orientation(image: Image.Image) -> int:
@@ -281,9 +303,13 @@ def _in_srgb(image: Image.Image) -> Image.Image:
 
 
 def _from_16_bit(image: Image.Image) -> Image.Image:
-    values = np.asarray(image).astype(np.int64)
+    values = np.asarray(image)
     deepest = 65535 if values.max(initial=0) > 255 or image.mode != "I" else 255
-    return Image.fromarray((values * 255 // deepest).clip(0, 255).astype(np.uint8))
+    grey = np.empty(values.shape, np.uint8)
+    for top in range(0, len(values), _ROWS):  # of the largest image, all at once take 1 GB
+        rows = values[top : top + _ROWS].astype(np.int64)
+        grey[top : top + _ROWS] = (rows * 255 // deepest).clip(0, 255)
+    return Image.fromarray(grey)
 
 
 @lru_cache(maxsize=32)
@@ -304,7 +330,7 @@ def _over_white(image: Image.Image) -> tuple[Image.Image, float]:
         return image, 0.0
     alpha = image.getchannel("A")
     opaque = Image.new("RGB", image.size, _WHITE)
-    opaque.paste(image.convert("RGB"), mask=alpha)
+    opaque.paste(image, mask=alpha)
     return opaque, float(1.0 - alpha.histogram()[255] / (image.width * image.height))
 
 

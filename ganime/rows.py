@@ -132,6 +132,7 @@ class ImageRow(Row):
 
     FOLDER: ClassVar[str] = "images"
     KEY: ClassVar[tuple[str, ...]] = ("image_id",)
+    VERSION: ClassVar[int] = 2
 
     image_id: str = column("SHA-256 of the original bytes, hex")
     problem: str | None = column("why it cannot be used, a short code; null if it decodes whole")
@@ -150,6 +151,26 @@ class ImageRow(Row):
     background_fraction: float | None = column("share of border pixels close to its median, 0-1")
     background_texture: float | None = column("mean gradient of the border region, 0-255")
     sharpness: float | None = column("variance of the Laplacian of the grey image at 256 px")
+    # Null in older rows, in broken ones and, but for the first, where the ground is not clean.
+    colour_spread: float | None = field(
+        default=None,
+        metadata=column("chroma off its main axis, 0-128; near 0 for a single hue").metadata,
+    )
+    figures: int | None = field(
+        default=None, metadata=column("large connected parts that lie on the ground").metadata
+    )
+    touched_left: float | None = field(
+        default=None, metadata=column("share of that side that figures touch, 0-1").metadata
+    )
+    touched_top: float | None = field(
+        default=None, metadata=column("share of that side that figures touch, 0-1").metadata
+    )
+    touched_right: float | None = field(
+        default=None, metadata=column("share of that side that figures touch, 0-1").metadata
+    )
+    touched_bottom: float | None = field(
+        default=None, metadata=column("share of that side that figures touch, 0-1").metadata
+    )
     run_id: str = column("the run that measured it", volatile=True)
 
 

@@ -125,4 +125,16 @@ def above(values: Numbers, threshold: float, reason: str) -> Verdicts:
     )
 
 
+def where_clean(values: Numbers, facts: Facts, fraction: float) -> Numbers:
+    """Values [N] about figures on a ground; NaN where the ground is not clean.
+
+    Args:
+        values: What was measured.
+        facts: Of the same images.
+        fraction: Of the border that must be close to its median, 0-1.
+    """
+    clean = facts.columns["background_fraction"] >= fraction
+    return np.where(clean, values, np.nan)
+
+
 FILTERS: Registry[Filter] = Registry(Filter, "ganime.filters")

@@ -5,30 +5,42 @@ from pydantic import Field
 
 from ganime.filters import FILTERS, Facts, Filter, Flags, Verdicts
 
+# What `solo` and `1girl` do not rule out, or does move.
+PITFALLS = (
+    "comic",
+    "4koma",
+    "multiple_views",
+    "character_sheet",
+    "reference_sheet",
+    "chibi_inset",
+    "monochrome",
+    "greyscale",
+    "ai-generated",
+    "animated",
+)
+
 
 @FILTERS.register("tags")
 class Tags(Filter):
-    """Drop images whose posts carry a tag that rules them out."""
+    """Drop images whose posts carry a tag that rules them out.
 
-    exclude: tuple[str, ...] = Field(
-        (
-            "comic",
-            "4koma",
-            "multiple_views",
-            "character_sheet",
-            "reference_sheet",
-            "chibi_inset",
-            "monochrome",
-            "greyscale",
-            "ai-generated",
-        ),
-        description="Tags that rule an image out.",
-    )
+    Sites spell differently: case does not count, and spaces, hyphens and underscores are equal.
+    """
+
+    exclude: tuple[str, ...] = Field(PITFALLS, description="Tags that rule an image out.")
+    also: tuple[str, ...] = Field((), description="More of them, beside those of `exclude`.")
 
     def judge(self, facts: Facts, alive: Flags) -> Verdicts:
         """See `Filter.judge`."""
-        excluded = frozenset(self.exclude)
-        found = {i: sorted(excluded & tags) for i, tags in enumerate(facts.tags) if excluded & tags}
+        excluded = {_plain(tag) for tag in (*self.exclude, *self.also)}
+        # Millions of images share some thousands of tags: each is spelt plainly once.
+        known = frozenset[str]().union(*facts.tags)
+        ruled_out = frozenset(tag for tag in known if _plain(tag) in excluded)
+        found = {
+            i: sorted(ruled_out & tags)
+            for i, tags in enumerate(facts.tags)
+            if not ruled_out.isdisjoint(tags)
+        }
         drop = np.zeros(len(facts.image_ids), bool)
         drop[list(found)] = True
         return Verdicts(
@@ -37,3 +49,7 @@ class Tags(Filter):
             reason="excluded_tag",
             evidence={i: {"tags": tags} for i, tags in found.items()},
         )
+
+
+def _plain(tag: str) -> str:
+    return tag.casefold().replace(" ", "_").replace("-", "_")

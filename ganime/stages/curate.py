@@ -54,7 +54,8 @@ from ganime.store.workspace import Workspace
 REVISION = 1
 _MEASURED = (  # facts that rules may look at
     *("width", "height", "alpha_fraction", "background_fraction", "background_texture"),
-    *("sharpness", "num_bytes"),
+    *("sharpness", "num_bytes", "colour_spread", "figures"),
+    *("touched_left", "touched_top", "touched_right", "touched_bottom"),
 )
 _RANKED = tuple(item.name for item in fields(Picture))
 log = logging.getLogger(__name__)

@@ -9,13 +9,15 @@ from ganime.stages.dedupe import REVISION
 
 # Raise REVISION of ganime.stages.dedupe whenever these change: stored facts then expire.
 GOLDEN = {
-    1: {
+    2: {
         "phash": 13747754951607857209,
         "trim_box": [37, 22, 122, 224],
         "thumbnail": [255, 60, 188, 254, 255, 255, 200, 255, 94, 255, 255],
         "background_fraction": 1.0,
         "background_texture": 0.0,
         "sharpness": 2321.35,
+        "colour_spread": 12.906,
+        "figures": 1,
     }
 }
 
@@ -53,8 +55,9 @@ def test_facts_change_only_with_a_new_revision() -> None:
     assert facts.trim_box == golden["trim_box"]
     # A level of tolerance: OpenCV's rounding differs between processors.
     np.testing.assert_allclose(list(facts.thumbnail[::307]), golden["thumbnail"], atol=1)
-    for name in ("background_fraction", "background_texture", "sharpness"):
+    for name in ("background_fraction", "background_texture", "sharpness", "colour_spread"):
         assert getattr(facts, name) == pytest.approx(golden[name], rel=0.01)
+    assert facts.figures == golden["figures"]
 
 
 def test_the_hash_of_the_mirror_image_is_the_mirrored_hash() -> None:

@@ -1,6 +1,7 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from ganime.images import (
     MAX_PIXELS,
     border_colour,
     border_pixels,
+    check_whole,
     decode,
     encode_jpeg,
     encode_png,
@@ -257,6 +259,26 @@ def test_the_largest_allowed_size_is_allowed() -> None:
     with pytest.raises(ImageError) as caught:
         decode(png_claiming(8_000, 8_000))
     assert caught.value.reason == "truncated"  # and not too_large
+
+
+def scans(number: int) -> bytes:
+    """A progressive JPEG whose last scan comes again and again."""
+    content = noise("JPEG", progressive=True)
+    last = content.rindex(b"\xff\xda")
+    return content[:last] + content[last:-2] * number + b"\xff\xd9"
+
+
+@pytest.mark.parametrize("read", [decode, check_whole])
+def test_a_jpeg_of_endless_scans_is_refused(read: Callable[[bytes], object]) -> None:
+    read(scans(50))
+    with pytest.raises(ImageError, match="200 scans") as caught:
+        read(scans(200 - 9))  # an encoder writes ten
+    assert caught.value.reason == "too_large"
+
+
+def test_what_lies_behind_a_jpeg_is_not_counted_as_scans() -> None:
+    archive = b"PK\x03\x04" + b"\xff\xda\x00\x02" * 500
+    assert decode(JPEG + archive).width == 90
 
 
 def test_the_border_counts_every_pixel_once() -> None:

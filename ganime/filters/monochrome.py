@@ -1,0 +1,24 @@
+"""Pictures without colours: greyscale, sepia, one ink, line art."""
+
+from pydantic import Field
+
+from ganime.filters import FILTERS, Facts, Filter, Flags, Verdicts, below
+
+
+@FILTERS.register("monochrome")
+class Monochrome(Filter):
+    """Keep images of more than one hue; not every monochrome one is tagged so."""
+
+    spread: float = Field(
+        1.5,
+        ge=0,
+        le=128,
+        description="Wanted standard deviation of chroma across its main axis, levels of 255. "
+        "Grey, sepia and single inks stay below 1.",
+    )
+
+    QUESTION = "monochrome"
+
+    def judge(self, facts: Facts, alive: Flags) -> Verdicts:
+        """See `Filter.judge`."""
+        return below(facts.columns["colour_spread"], self.spread, "monochrome")
