@@ -49,6 +49,13 @@ def facts() -> Facts:
             "width": np.array([nan, 50, 100, 300, 300, 300, 300, 300.0]),
             "height": np.array([nan, 60, 900, 600, 600, 600, 600, 600.0]),
             "background_fraction": np.array([nan, 1, 1, 0.2, 1, 1, 1, 1.0]),
+            "sharpness": np.array([nan, 5, 90, 90, 90, 90, 90, 90.0]),
+            "colour_spread": np.array([nan, 0, 9, 9, 9, 9, 9, 9.0]),
+            "figures": np.array([nan, nan, 1, 2, 1, 1, 1, 1.0]),
+            **{
+                f"touched_{side}": np.array([nan, nan, 0, 0.5, 0, 0, 0, 0.0])
+                for side in ("left", "top", "right", "bottom")
+            },
         },
         problems=["truncated", *[None] * 7],
         tags=[frozenset({"comic"} if i == TAGGED else {"1girl"}) for i in IDS],
