@@ -587,7 +587,7 @@ def _run(options: RunOptions, preset: str, workspace: str, *, dry_run: bool, deb
 def _print_forecast(config: "CrawlConfig") -> None:
     """The calls of a first crawl; what the workspace has already is not asked for again."""
     from ganime.sources.client import user_agent
-    from ganime.sources.forecast import forecast
+    from ganime.sources.forecast import forecast, in_words
     from ganime.stages.crawl import check
     from tasks.credentials import credentials_of
 
@@ -603,23 +603,17 @@ def _print_forecast(config: "CrawlConfig") -> None:
             continue
         print(
             f"  {found.num_list_calls:,} list calls of {facts.page_limit} posts, at most "
-            f"{facts.list_budget.rate_per_s:g} a second: {_duration(found.list_s)}"
+            f"{facts.list_budget.rate_per_s:g} a second: {in_words(found.list_s)}"
         )
         print(
             f"  {found.num_files:,} files, at most {facts.file_budget.rate_per_s:g} a second: "
-            f"{_duration(found.files_s)}"
+            f"{in_words(found.files_s)}"
         )
     longest = max(found.list_s + found.files_s for found in sites)
     print(
-        f"\nat most {_duration(longest)}, sites side by side; shorter pages take more list calls, "
+        f"\nat most {in_words(longest)}, sites side by side; shorter pages take more list calls, "
         "and what the workspace has is not asked for again"
     )
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
 def read_queries(file: Path) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from ganime.sources.forecast import in_words
 from ganime.stages.crawl import CrawlConfig, CrawlEvent, Shard
 from tasks.progress import ARTIFACT_EVERY_S, LINE_EVERY_S
 
@@ -120,7 +121,7 @@ class CrawlProgress:
                 f"{site.num_bytes / 1e6:,.1f}",
                 f"{site.rate_per_s(now):.1f}",
                 f"{site.budget_per_s:g}",
-                "" if eta_s is None else _duration(eta_s),
+                "" if eta_s is None else in_words(eta_s),
                 why,
             )
         return table
@@ -143,7 +144,7 @@ class CrawlProgress:
         parts.append(f"{site.num_bytes / 1e6:.1f} MB")
         parts.append(f"{site.rate_per_s(now):.1f} of at most {site.budget_per_s:g} files/s")
         if eta_s is not None:
-            parts.append(f"{_duration(eta_s)} to go")
+            parts.append(f"{in_words(eta_s)} to go")
         parts += [f"{reason} {number}" for reason, number in site.failures.most_common(4)]
         return ", ".join(parts)
 
@@ -161,9 +162,3 @@ def crawl_progress(config: CrawlConfig) -> Iterator[CrawlProgress]:
     else:
         yield progress
     update_progress_artifact(artifact, progress=100.0)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"

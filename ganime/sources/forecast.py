@@ -57,5 +57,12 @@ def forecast(queries: Sequence[Query], limit: int) -> list[SiteForecast]:
     return found
 
 
+def in_words(seconds: float) -> str:
+    """A time for people to read: `3 min 05 s` or `1 h 27 min`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
 def _duration_s(num_requests: int, budget: Budget) -> float:
     return num_requests * SPACING / budget.rate_per_s

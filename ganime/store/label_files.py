@@ -54,7 +54,7 @@ class ImportResult:
 
     Attributes:
         added: Labels that are new in the log.
-        repeated: Labels that an earlier import brought, or that the file says twice.
+        repeated: Labels that the log has already, or that the file says twice.
         unmatched: Labels that were not taken, in the order of the file.
     """
 
@@ -107,7 +107,7 @@ def import_labels(
 ) -> ImportResult:
     """Write the labels of a file or a folder into the log, each once however often it is read.
 
-    A label that an earlier import brought is left alone, even where a person has said otherwise
+    A label that the log has already is left alone, even where a person has said otherwise
     since. Nothing is written unless the whole file can be read.
 
     Args:
@@ -138,7 +138,7 @@ def import_labels(
     else:
         said, unmatched = _match(_read_file(path, by), finder.by_reference)
     log = LabelLog(workspace)
-    fresh = _new(said, _all_events(log))
+    fresh = _new(said, log.events())
     for person, answers in _batches(fresh):
         log.append(answers, by=person, how=HOW)
     return ImportResult(len(fresh), len(said) - len(fresh), unmatched)
@@ -161,7 +161,7 @@ def export_labels(workspace: Workspace, path: Path, *, all_events: bool = False)
     """
     kind = _kind(path)
     log = LabelLog(workspace)
-    rows = [_record(row) for row in (_all_events(log) if all_events else log.current())]
+    rows = [_record(row) for row in (log.events() if all_events else log.current())]
     if kind == "csv":
         buffer = io.StringIO()
         writer = csv.DictWriter(buffer, _COLUMNS)
@@ -298,10 +298,6 @@ def _batches(said: Sequence[_Said]) -> Iterator[tuple[str, list[Answer]]]:
                 for *_, item in group
             ],
         )
-
-
-def _all_events(log: LabelLog) -> list[LabelRow]:
-    return log._select("FROM labels ORDER BY label_id")
 
 
 def _record(row: LabelRow) -> dict[str, str]:

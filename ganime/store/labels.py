@@ -74,6 +74,10 @@ class LabelLog:
         """All that was said about one image, in order."""
         return self._select("FROM labels WHERE image_id = ? ORDER BY label_id", image_id)
 
+    def events(self) -> list[LabelRow]:
+        """Everything that was said, in order."""
+        return self._select("FROM labels ORDER BY label_id")
+
     def current(self) -> list[LabelRow]:
         """The last answer to each question about each image, answers taken back left out."""
         return self._select("FROM current_labels ORDER BY label_id")
