@@ -5,7 +5,7 @@
 
 Both crawl the same practice booru, served by a process of its own: gallery-dl by its gelbooru_v02
 extractor with a custom root, as its users would; ours by the crawl stage with eight connections,
-the coordinator, manifests, MD5 and a real decode of every file included. CPU time per image is
+the coordinator, manifests, MD5 and a check of every file included. CPU time per image is
 marginal: that of a long run less that of a short one, so that starting Python counts for neither.
 """
 

@@ -47,6 +47,10 @@ class Protocol:
         self.collection = collection
         self.page_cap = self.PAGE_LIMIT if page_cap is None else page_cap
         self.users = users
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Derive from the collection what answers are looked up in; called once, at the start."""
 
     def route(self, request: Request) -> Route | None:
         """Who answers a request; None if the site has no such path."""

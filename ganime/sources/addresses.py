@@ -2,6 +2,7 @@
 
 import ipaddress
 import socket
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -14,6 +15,7 @@ class AddressRefused(SourceRefused):
     """A URL or redirect leads to a place that is not the site's."""
 
 
+@lru_cache(maxsize=1000)
 def is_loopback(host: str) -> bool:
     """Whether the host is this machine by its very name, without asking DNS."""
     name = host.strip("[]").rstrip(".").lower()

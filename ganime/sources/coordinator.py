@@ -7,13 +7,14 @@ owner, whose lock file the system unlocks with the process, so that the living t
 """
 
 import fcntl
+import logging
 import os
 import secrets
 import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from typing import Any
 
 from ganime.errors import StoreError
 from ganime.sources import Budget
+
+logger = logging.getLogger(__name__)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS hosts(
@@ -39,7 +42,7 @@ _BUSY_S = 30.0
 _LONGEST_PAUSE_S = 3600.0
 SPACING = 1.05  # of starts, over the budget's own: requests overtake each other on their way
 _LOOK_FOR_DEAD_S = 1.0  # at most so often, as it opens files
-_WRITE_EVERY_S = 0.05  # a transaction for each of a thousand notes would cost more than they do
+_GATHER_S = 0.05  # notes are written so late: what a kill may cost, at a twentieth of the work
 
 _OPENED: dict[tuple[int, Path], "Coordinator"] = {}
 _OPENED_LOCK = threading.Lock()
@@ -64,8 +67,10 @@ class Coordinator:
         self._folder = folder
         self._lock = threading.Lock()
         self._looked_for_dead = 0.0
-        self._unwritten: list[tuple[str, str, str]] = []  # notes
-        self._written_at = 0.0
+        self._unwritten: dict[tuple[str, str], str] = {}  # notes by crawl and key
+        self._commits: list[Callable[[], None]] = []
+        self._writing = threading.RLock()
+        self._timer: threading.Timer | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.owner = secrets.token_hex(8)
@@ -78,8 +83,8 @@ class Coordinator:
                 check_same_thread=False,
             )
             self._database.execute("PRAGMA journal_mode=WAL")
-            # A power cut may cost the last entries; they are only a convenience.
-            self._database.execute("PRAGMA synchronous=OFF")
+            # A power cut may cost the last entries, which are only a convenience.
+            self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise StoreError(
@@ -200,40 +205,78 @@ class Coordinator:
                 given_back = [(key,) for key in ours]
                 self._database.executemany("DELETE FROM claims WHERE key = ?", given_back)
 
+    @contextmanager
+    def noting_after(self, commit: Callable[[], None]) -> Iterator[None]:
+        """While the block runs, notes are written only after a call of `commit`.
+
+        It makes true what they say: that originals are there. A block that ends well has called it
+        itself; after an error it is called here, and what was settled is noted.
+        """
+        self._commits.append(commit)
+        try:
+            yield
+        except BaseException:
+            self._write_notes()  # if even that fails, the notes go on waiting for `commit`
+            self._commits.remove(commit)
+            raise
+        self._commits.remove(commit)
+
     def note(self, crawl_id: str, key: str, content: str) -> None:
         """Write ahead what came of a post, until its manifest is committed.
 
-        At once, unless the last time was a moment ago: then with those that follow.
+        A moment later, with those that follow.
         """
         with self._lock:
-            self._unwritten.append((crawl_id, key, content))
-            is_time = time.monotonic() - self._written_at >= _WRITE_EVERY_S
-        if is_time:
-            with self._transaction():
-                self._write_notes()
+            self._unwritten[crawl_id, key] = content
+            if self._timer is None:
+                self._timer = threading.Timer(_GATHER_S, self._write_in_time)
+                self._timer.daemon = True
+                self._timer.start()
 
     def notes(self, crawl_id: str, keys: Iterable[str]) -> dict[str, str]:
         """What was written ahead of these posts."""
-        with self._transaction() as run:
+        with self._writing:
             self._write_notes()
-            # A few hundred at most: those of shards that were cut off.
-            rows = run("SELECT key, content FROM journal WHERE crawl_id = ?", crawl_id).fetchall()
+            with self._lock:
+                # A few hundred at most: those of shards that were cut off.
+                rows = self._database.execute(
+                    "SELECT key, content FROM journal WHERE crawl_id = ?", (crawl_id,)
+                ).fetchall()
         wanted = set(keys)
         return {key: content for key, content in rows if key in wanted}
 
     def forget(self, crawl_id: str, keys: Iterable[str]) -> None:
         """The manifest is committed."""
-        with self._transaction():
+        with self._writing, self._transaction():
+            names = [(crawl_id, key) for key in keys]
+            written = [name for name in names if self._unwritten.pop(name, None) is None]
+            self._database.executemany(
+                "DELETE FROM journal WHERE crawl_id = ? AND key = ?", written
+            )
+
+    def _write_in_time(self) -> None:
+        with self._lock:
+            self._timer = None
+        try:
             self._write_notes()
-            done = [(crawl_id, key) for key in keys]
-            self._database.executemany("DELETE FROM journal WHERE crawl_id = ? AND key = ?", done)
+        except StoreError as error:  # whoever commits the manifest meets it too, and says so
+            logger.debug("notes are not written yet: %s", error)
 
     def _write_notes(self) -> None:
-        self._written_at = time.monotonic()
-        self._database.executemany(
-            "INSERT OR REPLACE INTO journal VALUES (?, ?, ?)", self._unwritten
-        )
-        self._unwritten.clear()
+        with self._writing:
+            with self._lock:
+                notes = self._unwritten.copy()
+            if not notes:
+                return
+            for commit in self._commits.copy():
+                commit()
+            with self._transaction():
+                self._database.executemany(
+                    "INSERT OR REPLACE INTO journal VALUES (?, ?, ?)",
+                    [(*name, content) for name, content in notes.items()],
+                )
+                for name in notes:
+                    self._unwritten.pop(name, None)
 
     @contextmanager
     def _transaction(self) -> Iterator[Any]:

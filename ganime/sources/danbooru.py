@@ -18,6 +18,7 @@ from ganime.errors import ConfigError, SourceRefused, SourceUnavailable
 from ganime.sources import SOURCES, Budget, Page, Post, SiteFacts, WebSource, rating_of
 from ganime.sources.client import Client
 from ganime.sources.tag_limit import Query, Terms, name_of
+from ganime.sources.values import number_of, text_of
 
 logger = logging.getLogger(__name__)
 
@@ -172,7 +173,7 @@ class Danbooru(WebSource):
         status, answer = await self._ask(client, "/tags.json", _count_params(words))
         if isinstance(answer, list) and status < 400:
             tags = [tag for tag in answer if isinstance(tag, dict)]
-            found = {_text(tag.get("name")): _number(tag.get("post_count")) for tag in tags}
+            found = {text_of(tag.get("name")): number_of(tag.get("post_count")) for tag in tags}
             return {name: found.get(name) or 0 for name in names}
         logger.info("%s does not count its tags at once (status %d)", self.root, status)
         return {name: await self._count(client, name) for name in names}
@@ -181,7 +182,7 @@ class Danbooru(WebSource):
         status, answer = await self._ask(client, "/counts/posts.json", {"tags": name})
         self._check_status(status, answer)
         counts = answer.get("counts") if isinstance(answer, dict) else None
-        count = _number(counts.get("posts")) if isinstance(counts, dict) else None
+        count = number_of(counts.get("posts")) if isinstance(counts, dict) else None
         return _UNCOUNTED if count is None else count
 
     def _params(self, query: Query, limit: int) -> dict[str, str]:
@@ -266,12 +267,12 @@ class Danbooru(WebSource):
         )
 
     def _post(self, record: Any) -> Post | None:
-        post_id = _number(record.get("id")) if isinstance(record, dict) else None
+        post_id = number_of(record.get("id")) if isinstance(record, dict) else None
         if post_id is None or post_id < 1:
             return None
         # Banned, removed and restricted posts come without URL and MD5.
-        file_url, md5 = _text(record.get("file_url")), _text(record.get("md5")).lower()
-        parent_id = _number(record.get("parent_id"))
+        file_url, md5 = text_of(record.get("file_url")), text_of(record.get("md5")).lower()
+        parent_id = number_of(record.get("parent_id"))
         flags = [state for state in _STATES if record.get(f"is_{state}") is True]
         return Post(
             post_id=str(post_id),
@@ -283,15 +284,15 @@ class Danbooru(WebSource):
             character_tags=_tags(record, "character"),
             meta_tags=_tags(record, "meta"),
             rating=rating_of(record.get("rating"), self.FACTS.ratings),
-            score=_number(record.get("score")),
-            width=_number(record.get("image_width")),
-            height=_number(record.get("image_height")),
+            score=number_of(record.get("score")),
+            width=number_of(record.get("image_width")),
+            height=number_of(record.get("image_height")),
             site_md5=md5 if len(md5) == 32 and set(md5) <= set("0123456789abcdef") else None,
             posted_at=_moment(record.get("created_at")),
             changed_at=_moment(record.get("updated_at")),
             state=flags[0] if flags else "active",
             parent_id=str(parent_id) if parent_id else None,
-            source_link=_text(record.get("source")) or None,
+            source_link=text_of(record.get("source")) or None,
         )
 
 
@@ -317,16 +318,7 @@ def _reason(answer: Any) -> str:
 
 
 def _tags(record: dict[str, Any], category: str) -> list[str]:
-    return sorted(set(_text(record.get(f"tag_string_{category}")).split()))
-
-
-def _number(value: Any) -> int | None:
-    fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 62
-    return value if fits else None
-
-
-def _text(value: Any) -> str:
-    return value.strip() if isinstance(value, str) else ""
+    return sorted(set(text_of(record.get(f"tag_string_{category}")).split()))
 
 
 def _moment(value: Any) -> datetime | None:

@@ -1,11 +1,12 @@
 """Answers of the Gelbooru protocol (`page=dapi`): JSON or XML, in the shapes of 0.2 and 0.2.5."""
 
-import html
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from xml.etree import ElementTree as ET
+
+from ganime.sources.values import number_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +24,6 @@ class Answer:
 
 class Garbled(Exception):  # noqa: N818 - a signal to ask again
     """An answer that is no listing, though it may be one when asked again."""
-
-
-def number_of(value: Any) -> int | None:
-    """An integer, or None; sites send numbers as text, and null and "" for none."""
-    try:
-        number = int(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if abs(number) < 1 << 62 else None
-
-
-def text_of(value: Any) -> str:
-    """Text without HTML's escapes; empty for anything else."""
-    return html.unescape(value).strip() if isinstance(value, str) else ""
 
 
 def parse(text: str) -> Answer:

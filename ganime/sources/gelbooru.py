@@ -10,8 +10,8 @@ from pydantic import Field
 from ganime.errors import SourceRefused
 from ganime.sources import SOURCES, Budget, Post, SiteFacts
 from ganime.sources.client import Client
-from ganime.sources.dapi import number_of, text_of
 from ganime.sources.gelbooru02 import Gelbooru02
+from ganime.sources.values import number_of, unescaped
 
 logger = logging.getLogger(__name__)
 
@@ -83,10 +83,10 @@ class Gelbooru(Gelbooru02):
         answer = await self.ask(client, {**params, "limit": str(len(names)), "json": "1"})
         found = dict.fromkeys(names, "tags")
         for record in answer.records:
-            if isinstance(record, dict) and text_of(record.get("name")) in found:
+            if isinstance(record, dict) and unescaped(record.get("name")) in found:
                 kind = record.get("type")
-                key = text_of(kind).lower() or str(number_of(kind))
-                found[text_of(record["name"])] = _COLUMNS.get(key, "tags")
+                key = unescaped(kind).lower() or str(number_of(kind))
+                found[unescaped(record["name"])] = _COLUMNS.get(key, "tags")
         return found
 
 

@@ -15,7 +15,8 @@ from yarl import URL
 from ganime.errors import ConfigError, SourceRefused, SourceUnavailable
 from ganime.sources import STATES, Page, Post, WebSource, rating_of
 from ganime.sources.client import Client
-from ganime.sources.dapi import Answer, Garbled, moment_of, number_of, parse, text_of, unix_time_of
+from ganime.sources.dapi import Answer, Garbled, moment_of, parse, unix_time_of
+from ganime.sources.values import number_of, unescaped
 
 logger = logging.getLogger(__name__)
 
@@ -200,12 +201,12 @@ class Gelbooru02(WebSource):
             return None
         md5 = str(record.get("hash") or record.get("md5") or "").lower()
         parent_id = number_of(record.get("parent_id"))
-        state = text_of(record.get("status")).lower()
+        state = unescaped(record.get("status")).lower()
         return Post(
             post_id=str(post_id),
             post_url=f"{self.root}/index.php?page=post&s=view&id={post_id}",
             file_url=self._file_url(record),
-            tags=sorted(set(text_of(record.get("tags")).split())),
+            tags=sorted(set(unescaped(record.get("tags")).split())),
             rating=rating_of(record.get("rating"), self.FACTS.ratings),
             score=number_of(record.get("score")),
             width=number_of(record.get("width")),
@@ -216,12 +217,12 @@ class Gelbooru02(WebSource):
             changed_at=unix_time_of(record.get("change")),
             state=state if state in STATES else "active",
             parent_id=str(parent_id) if parent_id else None,
-            source_link=text_of(record.get("source")) or None,
+            source_link=unescaped(record.get("source")) or None,
         )
 
     def _file_url(self, record: dict[str, Any]) -> str | None:
         """The original's URL; older sites leave it out. Ghosts, whose file is gone, have none."""
-        url = text_of(record.get("file_url"))
+        url = unescaped(record.get("file_url"))
         if not url and record.get("directory") not in (None, "") and record.get("image"):
             url = f"{self.root}/images/{record['directory']}/{record['image']}"
         if not url or url.endswith("/"):

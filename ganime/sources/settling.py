@@ -215,7 +215,7 @@ class Settler:
         self._note(received)
         try:
             # Digests, decoder and disk would keep the other downloads waiting.
-            return await asyncio.to_thread(self._take, row, received, journal)
+            return await client.work_on(received, self._take, row, received, journal)
         finally:
             if received.file is not None:
                 received.file.unlink(missing_ok=True)
@@ -225,7 +225,7 @@ class Settler:
         attempts = self._attempt_rows(row, journal)
         facts: dict[str, Any] = {"http_status": received.status, "num_bytes": received.num_bytes}
         problem = problem_of(received, post_of(row))
-        if problem is None and not self._site.IS_LOCAL and damage_of(received):
+        if problem is None and not self._site.IS_LOCAL and damage_of(received, row.site_md5):
             problem = "decode_error"
         if problem is not None:
             outcome = "skipped" if problem in _RULES else "failed"

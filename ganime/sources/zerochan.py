@@ -20,7 +20,8 @@ from ganime.sources import SOURCES, Budget, Page, Post, Received, SiteFacts, Web
 from ganime.sources.addresses import host_of
 from ganime.sources.client import Client
 from ganime.sources.sidecars import as_tag
-from ganime.sources.zerochan_items import Garbled, entry_of, items_of, number_of, words_of
+from ganime.sources.values import number_of, unescaped
+from ganime.sources.zerochan_items import Garbled, entry_of, items_of
 
 logger = logging.getLogger(__name__)
 
@@ -259,22 +260,22 @@ class Zerochan(WebSource):
 
     def _post(self, item: dict[str, Any]) -> Post | None:
         """A post of an item of a list, or of an entry, whose names differ."""
-        number = number_of(item.get("id"))
+        number = number_of(item.get("id"), least=1)
         if not number:
             return None
         md5 = str(item.get("md5") or item.get("hash") or "").lower()
         tags = item.get("tags") if isinstance(item.get("tags"), list) else []
-        named = [words_of(tag) for tag in (*(tags or ()), item.get("tag"), item.get("primary"))]
+        named = [unescaped(tag) for tag in (*(tags or ()), item.get("tag"), item.get("primary"))]
         return Post(
             post_id=str(number),
             post_url=f"{self.root}/{number}",
             file_url=self._file_url(item, number),
             tags=sorted({as_tag(tag).lower() for tag in named if tag}),
             rating=_RATING,
-            width=number_of(item.get("width")),
-            height=number_of(item.get("height")),
+            width=number_of(item.get("width"), least=1),
+            height=number_of(item.get("height"), least=1),
             site_md5=md5 if len(md5) == 32 and set(md5) <= set("0123456789abcdef") else None,
-            source_link=words_of(item.get("source")) or None,
+            source_link=unescaped(item.get("source")) or None,
         )
 
     def _merged(self, post: Post, item: dict[str, Any]) -> Post:

@@ -3,11 +3,12 @@
 What cannot be read whole is read item by item, and an item field by field.
 """
 
-import html
 import json
 import re
 from collections.abc import Iterator
 from typing import Any
+
+from ganime.sources.values import number_of
 
 _ITEMS = re.compile(r'"items"\s*:\s*(?=\[)')
 _ITEM = re.compile(r'\{\s*"id"\s*:')
@@ -61,7 +62,7 @@ def _item(text: str) -> dict[str, Any] | None:
         item = {}
         for key, end in zip(keys, ends, strict=False):  # there may be no key at all
             item.setdefault(key[1], _value(text[key.end() : end].strip(" ,")))
-    return item if isinstance(item, dict) and number_of(item.get("id")) else None
+    return item if isinstance(item, dict) and number_of(item.get("id"), least=1) else None
 
 
 def _value(text: str) -> Any:
@@ -85,25 +86,6 @@ def entry_of(text: str, post_id: str) -> dict[str, Any]:
     """
     start = _ITEM.search(text)
     item = _item(text[start.start() :]) if start else None
-    if item is None or str(number_of(item.get("id"))) != post_id:
+    if item is None or str(number_of(item.get("id"), least=1)) != post_id:
         raise Garbled(f"post {post_id} is not in {text.strip()[:60]!r}")
     return item
-
-
-def number_of(value: Any) -> int | None:
-    """A positive integer, or None; sites send numbers as text too."""
-    try:
-        number = int(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if 0 < number < 1 << 62 else None
-
-
-def words_of(value: Any) -> str:
-    """Text without HTML's escapes; empty for anything else."""
-    if not isinstance(value, str):
-        return ""
-    try:
-        return html.unescape(value).strip()
-    except ValueError:  # a character's number of thousands of digits
-        return value.strip()

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import ClassVar
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from ganime.practice.answers import gallery, not_found, post_page, scaled
-from ganime.practice.collection import Collection, Derived
+from ganime.practice.collection import Derived
 from ganime.practice.corpus import PostRecord
 from ganime.practice.protocol import CATEGORIES, Protocol, Route, category_of, in_category, root_of
 
@@ -60,17 +60,11 @@ class Danbooru(Protocol):
     PAGE_LIMIT: ClassVar[int] = 200
     LISTS_DELETED: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        collection: Collection,
-        *,
-        page_cap: int | None = None,
-        users: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(collection, page_cap=page_cap, users=users)
+    def prepare(self) -> None:
+        """See `Protocol.prepare`."""
         self.tag_limit = TAG_LIMIT
         self._by_md5 = Derived(
-            collection, lambda: {p.md5: p for p in collection.all() if p.md5 and p.file}
+            self.collection, lambda: {p.md5: p for p in self.collection.all() if p.md5 and p.file}
         )
 
     def route(self, request: Request) -> Route | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import ClassVar
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from ganime.practice.answers import gallery, not_found, post_page, scaled
-from ganime.practice.collection import Collection, Derived
+from ganime.practice.collection import Derived
 from ganime.practice.corpus import PostRecord
 from ganime.practice.protocol import Protocol, Route, category_of, root_of
 
@@ -29,15 +29,9 @@ class Safebooru(Protocol):
     PAGE_LIMIT: ClassVar[int] = 1000
     DEEPEST: ClassVar[int] = 200_000  # records; a page beyond is refused
 
-    def __init__(
-        self,
-        collection: Collection,
-        *,
-        page_cap: int | None = None,
-        users: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(collection, page_cap=page_cap, users=users)
-        self._by_path = Derived(collection, self._paths)
+    def prepare(self) -> None:
+        """See `Protocol.prepare`."""
+        self._by_path = Derived(self.collection, self._paths)
 
     def route(self, request: Request) -> Route | None:
         """See `Protocol.route`."""

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import html
 import re
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ganime.practice.answers import file_answer, scaled
-from ganime.practice.collection import Collection, Derived
+from ganime.practice.collection import Derived
 from ganime.practice.corpus import PostRecord
 from ganime.practice.protocol import Protocol, Route, root_of
 
@@ -69,16 +69,10 @@ class Getchu(Protocol):
     NAME: ClassVar[str] = "getchu"
     PAGE_LIMIT: ClassVar[int] = 1000  # products of a month; the site gives them all
 
-    def __init__(
-        self,
-        collection: Collection,
-        *,
-        page_cap: int | None = None,
-        users: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(collection, page_cap=page_cap, users=users)
-        self._products = Derived(collection, self._shown)
-        self._by_month = Derived(collection, self._months)
+    def prepare(self) -> None:
+        """See `Protocol.prepare`."""
+        self._products = Derived(self.collection, self._shown)
+        self._by_month = Derived(self.collection, self._months)
 
     def route(self, request: Request) -> Route | None:
         """See `Protocol.route`."""

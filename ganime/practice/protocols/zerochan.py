@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 from urllib.parse import quote
 
@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from ganime.practice.answers import gallery, not_found, post_page, scaled
-from ganime.practice.collection import Collection, Derived
+from ganime.practice.collection import Derived
 from ganime.practice.corpus import PostRecord
 from ganime.practice.protocol import Protocol, Route, in_category, root_of
 
@@ -40,16 +40,14 @@ class Zerochan(Protocol):
     NAME: ClassVar[str] = "zerochan"
     PAGE_LIMIT: ClassVar[int] = 250
 
-    def __init__(
-        self,
-        collection: Collection,
-        *,
-        page_cap: int | None = None,
-        users: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(collection, page_cap=page_cap, users=users)
-        self._by_id = Derived(collection, lambda: {post.id: post for post in collection.all()})
-        self._ranked: Derived[dict[tuple[str, ...], list[PostRecord]]] = Derived(collection, dict)
+    def prepare(self) -> None:
+        """See `Protocol.prepare`."""
+        self._by_id = Derived(
+            self.collection, lambda: {post.id: post for post in self.collection.all()}
+        )
+        self._ranked: Derived[dict[tuple[str, ...], list[PostRecord]]] = Derived(
+            self.collection, dict
+        )
 
     def route(self, request: Request) -> Route | None:
         """See `Protocol.route`."""

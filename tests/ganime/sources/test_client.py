@@ -11,15 +11,9 @@ import ganime
 from ganime.errors import SourceRefused, SourceUnavailable
 from ganime.sources import Budget, SiteFacts
 from ganime.sources.addresses import AddressRefused, Guard, PublicResolver, is_loopback
-from ganime.sources.client import (
-    CannotConnect,
-    Client,
-    HostBusy,
-    TurnedAway,
-    _retry_after,
-    user_agent,
-)
+from ganime.sources.client import CannotConnect, Client, HostBusy, TurnedAway, user_agent
 from ganime.sources.coordinator import Coordinator
+from ganime.sources.retries import retry_after
 
 FACTS = SiteFacts(
     hosts=("booru.example",),
@@ -102,10 +96,10 @@ def test_a_long_retry_after_ends_the_run_and_says_so(serve):
 
 def test_retry_after_may_be_a_date_or_nonsense():
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
-    assert 28 < _retry_after(soon) <= 30
-    assert _retry_after("30") == 30
-    assert _retry_after("soon") == 0
-    assert _retry_after("") == 0
+    assert 28 < retry_after(soon) <= 30
+    assert retry_after("30") == 30
+    assert retry_after("soon") == 0
+    assert retry_after("") == 0
 
 
 def test_tries_are_counted(serve):

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from ganime.errors import StoreError
 from ganime.sources import Budget
 from ganime.sources.budgets import HostBudget
 from ganime.sources.coordinator import Coordinator, Flight
@@ -150,9 +151,68 @@ def test_a_refusal_is_remembered_for_a_while_and_for_one_identity(coordinator):
     assert coordinator.refusal("booru", "me") is None
 
 
+def noted(folder, key, wait_s=5.0):
+    """What another process would find, once it has been written."""
+    deadline = time.monotonic() + wait_s
+    other = Coordinator(folder)
+    while not (found := other.notes("crawl", [key])) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return found
+
+
 def test_notes_outlive_the_process_and_are_forgotten_when_committed(tmp_path):
     Coordinator(tmp_path).note("crawl", "post/1", "{}")
+    assert noted(tmp_path, "post/1") == {"post/1": "{}"}
     again = Coordinator(tmp_path)
     assert again.notes("crawl", ["post/1", "post/2"]) == {"post/1": "{}"}
     again.forget("crawl", ["post/1"])
     assert again.notes("crawl", ["post/1"]) == {}
+
+
+def test_a_note_that_was_forgotten_at_once_is_never_written(tmp_path):
+    coordinator = Coordinator(tmp_path)
+    coordinator.note("crawl", "post/1", "{}")
+    coordinator.forget("crawl", ["post/1"])
+    assert noted(tmp_path, "post/1", wait_s=0.2) == {}
+
+
+def test_no_note_is_written_before_what_it_says_is_true(tmp_path):
+    coordinator = Coordinator(tmp_path)
+    told = []
+    with coordinator.noting_after(lambda: told.append(noted(tmp_path, "post/1", wait_s=0))):
+        coordinator.note("crawl", "post/1", "{}")
+        assert noted(tmp_path, "post/1") == {"post/1": "{}"}
+    assert told == [{}]
+
+
+def test_after_an_error_all_is_noted_at_once(tmp_path):
+    coordinator = Coordinator(tmp_path)
+    commits = []
+
+    def settle():
+        with coordinator.noting_after(lambda: commits.append(1)):
+            coordinator.note("crawl", "post/1", "{}")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        settle()
+    assert commits
+    assert noted(tmp_path, "post/1", wait_s=0) == {"post/1": "{}"}
+
+
+def test_a_note_whose_commit_fails_is_not_written_by_others_either(tmp_path):
+    coordinator = Coordinator(tmp_path)
+
+    def fail():
+        raise StoreError("the disk is full")
+
+    def settle():
+        with coordinator.noting_after(fail):
+            coordinator.note("crawl", "post/1", "{}")
+            raise RuntimeError
+
+    with pytest.raises(StoreError):
+        settle()
+    with pytest.raises(StoreError):
+        coordinator.notes("crawl", ["post/1"])
+    assert noted(tmp_path, "post/1", wait_s=0.2) == {}
