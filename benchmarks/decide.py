@@ -20,6 +20,7 @@ from ganime.filters import Facts, Filter, Score
 from ganime.rows import DecisionRow
 from ganime.stages.curate import CurateConfig
 from ganime.store.manifest import Provenance, Table
+from ganime.store.word_sets import WordSets
 from ganime.store.workspace import Workspace
 
 QUESTIONS = ("chibi", "multiple", "viewpoint")
@@ -65,7 +66,7 @@ def made_up(num: int) -> Facts:
             "num_bytes": rng.uniform(1e4, 1e6, num),
         },
         problems=[None] * num,
-        tags=[tags[i] for i in rng.integers(0, 3, num)],
+        tags=WordSets.of(tags[i] for i in rng.integers(0, 3, num)),
         scores={name: Score(rng.beta(0.5, 5, num), 0.5) for name in QUESTIONS},
         duplicates=lambda ids, similarity: {},
     )

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from ganime.filters import Facts, Filter, Flags, Numbers, Verdicts
 from ganime.rows import DecisionRow, LabelRow
+from ganime.store.card import Tally
 from ganime.store.manifest import schema_of
 
 PERSON = "person"  # the rule that holds people's answers to "keep?"
@@ -99,6 +100,32 @@ def dropped_by(judged: Sequence[Judged]) -> Counter[str]:
     places, counts = np.unique(statuses(judged), return_counts=True)
     pairs = zip(places.tolist(), counts.tolist(), strict=True)
     return Counter({judged[place].rule: count for place, count in pairs if place >= 0})
+
+
+def tallies(judged: Sequence[Judged]) -> list[Tally]:
+    """What came of each rule."""
+    first = dropped_by(judged)
+    person = _DECIDERS.index("person")
+    return [
+        Tally(
+            rule=item.rule,
+            first=first[item.rule],
+            dropped=int(item.drop.sum()),
+            abstained=int((item.codes == ABSTAIN).sum()),
+            by_people=int((item.by == person).sum()),
+        )
+        for item in judged
+    ]
+
+
+def doubles(judged: Sequence[Judged]) -> dict[int, str]:
+    """Places of the images dropped for the sake of another, and the ids of those others."""
+    return {
+        i: evidence["kept"]
+        for item in judged
+        for i, text in item.evidence.items()
+        if item.codes[i] == DROP and "kept" in (evidence := json.loads(text))
+    }
 
 
 def summary(judged: Sequence[Judged]) -> str:

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from ganime.classifiers.storage import load_figures
 from ganime.config import overlay
-from ganime.decide import Judged, decide, statuses, summary
+from ganime.decide import Judged, statuses, summary
 from ganime.errors import ConfigError, ManifestError
-from ganime.filters import Filter
+from ganime.filters import FILTERS, Filter
 from ganime.rows import DecisionRow, LabelRow
 from ganime.stages import curate
-from ganime.stages.curate import CurateConfig, DatasetRef
-from ganime.store.lineage import CrawledImage, crawled_images, crawls_of, datasets, latest
+from ganime.stages.curate import CurateConfig, DatasetRef, Inputs
+from ganime.store.lineage import crawled_images, crawls_of, datasets, latest
 from ganime.store.manifest import Table, read_footer
 from ganime.store.workspace import Workspace
 
@@ -79,25 +79,16 @@ def recurate(
     before = find_dataset(workspace, dataset)
     footer = read_footer(workspace, f"datasets/{before}/decisions/decisions.parquet")
     config = with_changes(CurateConfig.parse(footer["config"]), changes)
-    classifiers = _classifiers(workspace, footer["parents"])
     crawl_ids = crawls_of(workspace, before.name, before.version)
-    images = crawled_images(workspace, crawl_ids)
-    pad_scope = footer["parents"]["padded"]
-    facts = curate.gather(workspace, images, classifiers, pad_scope)
-    judged = decide(facts, config.rules, labels)
-    flips = _flips(workspace, before, images, judged)
-    after = None
-    if write:
-        after = curate.run(
-            workspace,
-            config,
-            images=images,
-            classifiers=classifiers,
-            labels=labels,
-            pad_scope=pad_scope,
-            crawl_ids=crawl_ids,
-            run_id=run_id,
-        )
+    inputs = Inputs(
+        crawled_images(workspace, crawl_ids),
+        _classifiers(workspace, footer["parents"]),
+        footer["parents"]["padded"],
+        crawl_ids,
+    )
+    judged = curate.judge(workspace, config, inputs, labels)
+    flips = _flips(workspace, before, inputs.images.ids, judged)
+    after = curate.pack(workspace, config, inputs, judged, run_id) if write else None
     return Redecision(before, after, summary(judged), flips)
 
 
@@ -115,7 +106,8 @@ def find_dataset(workspace: Workspace, reference: str) -> DatasetRef:
     version = version or newest.get(name, "")
     if (name, version) not in known:
         there = ", ".join(f"{one}/{other}" for one, other in known) or "none yet"
-        raise ConfigError(f"which dataset is {reference!r}? {workspace.describe()} holds: {there}")
+        asked = f"no dataset is {reference!r}" if reference else "which dataset?"
+        raise ConfigError(f"{asked}; {workspace.describe()} holds: {there}")
     return DatasetRef(name, version, 0)
 
 
@@ -132,14 +124,25 @@ def with_changes(config: CurateConfig, changes: Mapping[str, Mapping[str, Any]])
             raise ConfigError(f"no rule is called {name!r}; this dataset has {', '.join(known)}")
     plain = config.model_dump(mode="json")
     plain["rules"] = [
-        overlay(settings, changes.get(rule.rule, {}))
+        _changed(rule.rule, overlay(settings, changes.get(rule.rule, {})))
         for rule, settings in zip(rules, plain["rules"], strict=True)
     ]
     return CurateConfig.parse(plain)
 
 
+def _changed(rule: str, settings: Mapping[str, Any]) -> Filter:
+    try:
+        changed: Filter = FILTERS.build(settings)
+    except ValueError as error:
+        raise ConfigError(f"{rule}: {error}") from error
+    return changed
+
+
 def _classifiers(workspace: Workspace, parents: Mapping[str, str]) -> dict[str, tuple[str, float]]:
     """Those that the version obeyed, with their own thresholds."""
+    # Here, since it brings torch, which takes seconds: who only looks for a dataset does not wait.
+    from ganime.classifiers.storage import load_figures
+
     scored = {
         key.removeprefix("scores/"): value for key, value in parents.items() if "scores/" in key
     }
@@ -152,7 +155,7 @@ def _classifiers(workspace: Workspace, parents: Mapping[str, str]) -> dict[str, 
 def _flips(
     workspace: Workspace,
     before: DatasetRef,
-    images: Sequence[CrawledImage],
+    image_ids: pa.Array,
     judged: Sequence[Judged],
 ) -> dict[tuple[str, str], list[str]]:
     """Images whose status changes; those that were not decided about before are `new`."""
@@ -160,10 +163,10 @@ def _flips(
     rules = np.array([KEPT, *(decision.rule for decision in judged)])
     now = rules[statuses(judged) + 1].tolist()
     flips: dict[tuple[str, str], list[str]] = {}
-    for image, status in zip(images, now, strict=True):
-        earlier = was.get(image.image_id, "new")
+    for image_id, status in zip(image_ids.to_pylist(), now, strict=True):
+        earlier = was.get(image_id, "new")
         if earlier != status:
-            flips.setdefault((earlier, status), []).append(image.image_id)
+            flips.setdefault((earlier, status), []).append(image_id)
     return flips
 
 

@@ -7,8 +7,7 @@ a time, so that a dataset larger than memory can be exported.
 import io
 import os
 import shutil
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
@@ -16,7 +15,7 @@ from PIL import Image
 from ganime.errors import ConfigError
 from ganime.registry import Component, Registry
 from ganime.rows import MemberRow
-from ganime.store.pixels import Dataset
+from ganime.store.pixels import CARD, Dataset
 
 
 class Export(Component):
@@ -56,10 +55,9 @@ def encoded(dataset: Dataset, split: str = "") -> Iterator[tuple[MemberRow, byte
             yield member, _png(dataset, member)
 
 
-def vocabulary(members: Iterable[MemberRow], size: int) -> list[str]:
-    """The `size` most frequent tags, ties by name."""
-    counts = Counter(tag for member in members for tag in member.tags)
-    return sorted(counts, key=lambda tag: (-counts[tag], tag))[:size]
+def write_card(dataset: Dataset, folder: Path) -> None:
+    """Put the dataset's card beside the images: whose they are must travel with them."""
+    (folder / CARD).write_text(dataset.card(), encoding="utf-8")
 
 
 def _png(dataset: Dataset, member: MemberRow) -> bytes:

@@ -62,9 +62,7 @@ def _card(dataset: Dataset, splits: list[str]) -> str:
             "  data_files:",
             *files,
             "---",
-            f"# {dataset.name}/{dataset.version}",
             "",
-            f"{len(dataset.members)} images. Rights in the images stay with their artists.",
-            "",
+            dataset.card(),
         ]
     )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ganime.exports import EXPORTS, Export, encoded
+from ganime.exports import EXPORTS, Export, encoded, write_card
 from ganime.store.pixels import Dataset
 
 
@@ -16,3 +16,4 @@ class ImageFolder(Export):
             path = target / member.split / "images" / f"{member.image_id}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(png)
+        write_card(dataset, target)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from ganime.exports import EXPORTS, Export, encoded
+from ganime.exports import EXPORTS, Export, encoded, write_card
 from ganime.rows import MemberRow
 from ganime.store.pixels import Dataset
 
@@ -31,6 +31,7 @@ class WebDataset(Export):
                     for member, png in islice(images, self.images_per_shard - 1):
                         _add(tar, member, png)
                 shard += 1
+        write_card(dataset, target)
 
 
 def _add(tar: tarfile.TarFile, member: MemberRow, png: bytes) -> None:

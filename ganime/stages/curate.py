@@ -3,13 +3,12 @@
 Nothing here touches a network or decodes an image, so a new threshold or a new label costs seconds.
 """
 
-import json
+import hashlib
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,18 +16,17 @@ from pydantic import Field
 
 from ganime.config import Config, digest_of
 from ganime.decide import (
-    DROP,
     Judged,
     decide,
     digest,
-    dropped_by,
+    doubles,
     kept_images,
     summary,
+    tallies,
     to_table,
 )
-from ganime.duplicates import Duplicate, Picture, duplicate_groups
-from ganime.errors import ConfigError, GanimeError
-from ganime.filters import FILTERS, Facts, Numbers, Score
+from ganime.errors import ConfigError
+from ganime.filters import FILTERS
 from ganime.filters.aspect import Aspect
 from ganime.filters.background import Background
 from ganime.filters.classified import Classified
@@ -36,28 +34,18 @@ from ganime.filters.decodable import Decodable
 from ganime.filters.duplicate import DuplicateOf
 from ganime.filters.min_side import MinSide
 from ganime.filters.tags import Tags
-from ganime.rows import (
-    DecisionRow,
-    ImageRow,
-    LabelRow,
-    MemberRow,
-    NeighbourRow,
-    PaddedRow,
-    PostRow,
-    ScoreRow,
-)
-from ganime.store.lineage import CrawledImage, point_to_latest
-from ganime.store.manifest import Provenance, Table, from_arrow
-from ganime.store.pixels import PaddedPixels, Pixels
+from ganime.gather import gather
+from ganime.rows import DecisionRow, LabelRow, PostRow
+from ganime.store import packing
+from ganime.store.card import Story, card
+from ganime.store.lineage import CrawledImages, point_to_latest
+from ganime.store.lookup import refresh_all
+from ganime.store.manifest import Provenance, Table
+from ganime.store.packing import Members, VocabularyConfig, split_of, vocabulary
+from ganime.store.pixels import CARD
 from ganime.store.workspace import Workspace
 
-REVISION = 1
-_MEASURED = (  # facts that rules may look at
-    *("width", "height", "alpha_fraction", "background_fraction", "background_texture"),
-    *("sharpness", "num_bytes", "colour_spread", "figures"),
-    *("touched_left", "touched_top", "touched_right", "touched_bottom"),
-)
-_RANKED = tuple(item.name for item in fields(Picture))
+REVISION = 2
 log = logging.getLogger(__name__)
 
 
@@ -87,6 +75,7 @@ class CurateConfig(Config):
     holdout: float = Field(
         0.05, ge=0, lt=0.5, description="Share of the images kept out of training."
     )
+    vocabulary: VocabularyConfig = VocabularyConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +94,7 @@ def run(
     workspace: Workspace,
     config: CurateConfig,
     *,
-    images: Sequence[CrawledImage],
+    images: CrawledImages,
     classifiers: Mapping[str, tuple[str, float]],
     labels: Sequence[LabelRow],
     pad_scope: str,
@@ -130,13 +119,51 @@ def run(
     Raises:
         ConfigError: no image is left, or the padded pixels are smaller than the resolution.
     """
-    facts = gather(workspace, images, classifiers, pad_scope)
+    inputs = Inputs(images, classifiers, pad_scope, crawl_ids)
+    judged = judge(workspace, config, inputs, labels)
+    return pack(workspace, config, inputs, judged, run_id)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a dataset is made from.
+
+    Attributes:
+        images: What the crawls brought.
+        classifiers: By question, the classifier's id and its own threshold.
+        pad_scope: Which padded pixels to pack.
+        crawl_ids: The crawls.
+    """
+
+    images: CrawledImages
+    classifiers: Mapping[str, tuple[str, float]]
+    pad_scope: str
+    crawl_ids: Sequence[str]
+
+
+def judge(
+    workspace: Workspace, config: CurateConfig, inputs: Inputs, labels: Sequence[LabelRow]
+) -> list[Judged]:
+    """The first half of `run`: decide on every image, in the order of `inputs.images`."""
+    facts = gather(workspace, inputs.images, config.rules, inputs.classifiers, inputs.pad_scope)
     judged = decide(facts, config.rules, labels)
     log.info("curate: %s", summary(judged))
-    kept = _members(images, judged)
-    reference = DatasetRef(config.name, _version(config, kept, judged, pad_scope), len(kept))
+    return judged
+
+
+def pack(
+    workspace: Workspace,
+    config: CurateConfig,
+    inputs: Inputs,
+    judged: Sequence[Judged],
+    run_id: str,
+) -> DatasetRef:
+    """The second half of `run`: write the decisions down, and the images that stay."""
+    kept = _members(config, inputs.images, judged)
+    version = _version(config, kept, judged, inputs.pad_scope)
+    reference = DatasetRef(config.name, version, len(kept.ids))
     folder = f"datasets/{reference}"
-    if workspace.exists(f"{folder}/card.md"):
+    if workspace.exists(f"{folder}/{CARD}"):
         point_to_latest(workspace, config.name, reference.version)
         return reference
     provenance = Provenance(
@@ -144,204 +171,72 @@ def run(
         revision=REVISION,
         config=config,
         run_id=run_id,
-        parents=_parents(workspace, crawl_ids, pad_scope, classifiers),
+        parents=_parents(workspace, inputs),
     )
-    decisions = to_table(facts.image_ids, judged)
+    decisions = to_table(inputs.images.ids, judged)
     Table(workspace, DecisionRow, root=folder).write("decisions", decisions, provenance)
     point_to_latest(workspace, config.name, reference.version)
-    if not kept:
+    if not len(kept.ids):
         raise ConfigError(
             f"curate: no image is left, {summary(judged)}: loosen the rule that dropped most "
             "with --set, or crawl more"
         )
-    _pack(workspace, config, kept, pad_scope, folder, provenance)
+    words = vocabulary(kept.tags, inputs.images.special, config.vocabulary)
+    packing.pack(workspace, folder, kept, words, inputs.pad_scope, config.resolution, provenance)
+    refresh_all(workspace)  # so that a question about an image finds it at once
     # The card comes last: a version with a card is complete.
-    workspace.write_text(f"{folder}/card.md", _card(reference, kept, judged))
+    told = Story(
+        reference=str(reference),
+        revision=REVISION,
+        config=config,
+        tallies=tallies(judged),
+        crawl_ids=inputs.crawl_ids,
+        pad_scope=inputs.pad_scope,
+        classifiers=inputs.classifiers,
+        num_images=len(inputs.images),
+        doubles=list(doubles(judged).values()),
+    )
+    workspace.write_text(f"{folder}/{CARD}", card(workspace, told, kept))
     return reference
 
 
-def gather(
-    workspace: Workspace,
-    images: Sequence[CrawledImage],
-    classifiers: Mapping[str, tuple[str, float]],
-    pad_scope: str,
-) -> Facts:
-    """Bring together all facts of these images, as columns."""
-    ids = pa.array([image.image_id for image in images], pa.string())
-    table = Table(workspace, ImageRow).read(["image_id", "problem", *_MEASURED])
-    places = pc.index_in(ids, value_set=table["image_id"].combine_chunks())
-    if places.null_count:
-        first = ids.filter(pc.is_null(places))[0]
-        raise GanimeError(f"{places.null_count} images have no facts yet, the first {first}")
-    ours = table.take(places)
-    return Facts(
-        image_ids=ids.to_pylist(),
-        columns={name: _numbers(ours[name]) for name in _MEASURED},
-        problems=pc.coalesce(
-            ours["problem"].combine_chunks(), _unpadded(workspace, pad_scope, ids)
-        ).to_pylist(),
-        tags=[frozenset(image.tags) for image in images],
-        scores={
-            question: Score(_scores(workspace, question, classifier, ids), threshold)
-            for question, (classifier, threshold) in classifiers.items()
-        },
-        duplicates=_Duplicates(workspace),
+def _parents(workspace: Workspace, inputs: Inputs) -> dict[str, str]:
+    posts = {
+        f"posts/{scope}": Table(workspace, PostRow, scope).digest() for scope in inputs.crawl_ids
+    }
+    scores = {f"scores/{question}": found for question, (found, _) in inputs.classifiers.items()}
+    return {**posts, **scores, "padded": inputs.pad_scope}
+
+
+def _members(config: CurateConfig, images: CrawledImages, judged: Sequence[Judged]) -> Members:
+    """The images that stay, each with the tags and posts of the duplicates it stands for."""
+    places = np.flatnonzero(kept_images(judged))
+    splits = [
+        split_of(image_id, config.holdout)
+        for image_id in images.ids.take(pa.array(places)).to_pylist()
+    ]
+    order = np.argsort([split == "holdout" for split in splits], kind="stable")
+    ids = images.ids.take(pa.array(places[order]))
+    groups = np.full(len(images), -1, np.int64)  # the member that each image becomes part of
+    groups[places[order]] = np.arange(len(ids))
+    best = doubles(judged)
+    found = pc.index_in(pa.array(best.values(), pa.string()), value_set=ids)
+    groups[list(best)] = np.asarray(pc.fill_null(found, -1))
+    posts = images.posts.take(pa.array(np.flatnonzero(groups >= 0))).flatten()
+    sources = pc.list_element(pc.split_pattern(posts, "/", max_splits=1), 0).value_counts()
+    return Members(
+        ids,
+        [splits[i] for i in order],
+        images.tags.united(groups, len(ids)),
+        Counter({item["values"]: item["counts"] for item in sources.to_pylist()}),
     )
 
 
-def _unpadded(workspace: Workspace, pad_scope: str, ids: pa.Array) -> pa.Array:
-    """Why images could not be made square [N]: those cannot be packed either."""
-    table = Table(workspace, PaddedRow, pad_scope).read(["image_id", "problem"])
-    places = pc.index_in(ids, value_set=table["image_id"].combine_chunks())
-    return table["problem"].combine_chunks().take(places)
-
-
-class _Duplicates:
-    """Finds near-duplicates when a rule asks; most images have no neighbour and are not read."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-
-    def __call__(self, image_ids: Sequence[str], similarity: float) -> Mapping[str, Duplicate]:
-        table = Table(self._workspace, NeighbourRow).read()
-        near = table.filter(pc.greater(pc.list_value_length(table["others"]), 0))
-        linked = (
-            pa.concat_arrays(
-                [*near["image_id"].chunks, *(chunk.flatten() for chunk in near["others"].chunks)]
-            )
-            if near.num_rows
-            else pa.array([], pa.string())
-        )
-        facts = Table(self._workspace, ImageRow).read([*_RANKED])
-        pictures = facts.filter(pc.is_in(facts["image_id"], value_set=linked)).to_pylist()
-        return duplicate_groups(
-            {row["image_id"]: Picture(**row) for row in pictures},
-            from_arrow(NeighbourRow, near),
-            image_ids,
-            min_similarity=similarity,
-        )
-
-
-def split_of(image_id: str, holdout: float) -> str:
-    """`holdout` or `train`, by hash of the id: an image never changes sides as a set grows."""
-    return "holdout" if int(image_id[:8], 16) < holdout * 2**32 else "train"
-
-
-def _parents(
-    workspace: Workspace,
-    crawl_ids: Sequence[str],
-    pad_scope: str,
-    classifiers: Mapping[str, tuple[str, float]],
-) -> dict[str, str]:
-    posts = {f"posts/{scope}": Table(workspace, PostRow, scope).digest() for scope in crawl_ids}
-    scores = {f"scores/{question}": classifier for question, (classifier, _) in classifiers.items()}
-    return {**posts, **scores, "padded": pad_scope}
-
-
-def _members(images: Sequence[CrawledImage], judged: Sequence[Judged]) -> list[CrawledImage]:
-    """The images that stay, each with the tags and posts of the duplicates it stands for."""
-    kept = {
-        image.image_id: image
-        for image, keep in zip(images, kept_images(judged), strict=True)
-        if keep
-    }
-    for decision in judged:
-        for i, text in decision.evidence.items():
-            image = images[i]
-            evidence = json.loads(text) if decision.codes[i] == DROP else {}
-            if (best := kept.get(evidence.get("kept", ""))) is not None:
-                kept[best.image_id] = CrawledImage(
-                    best.image_id,
-                    sorted({*best.tags, *image.tags}),
-                    sorted({*best.posts, *image.posts}),
-                )
-    return list(kept.values())
-
-
-def _numbers(column: pa.ChunkedArray) -> Numbers:
-    return np.array(column.to_numpy(zero_copy_only=False), dtype=np.float64)
-
-
-def _scores(workspace: Workspace, question: str, classifier: str, ids: pa.Array) -> Numbers:
-    table = Table(workspace, ScoreRow, question).read(["image_id", "revision", "score"])
-    ours = table.filter(pc.equal(table["revision"], classifier))
-    places = pc.index_in(ids, value_set=ours["image_id"].combine_chunks())
-    return _numbers(ours["score"].take(places))
-
-
-def _version(
-    config: CurateConfig,
-    kept: Sequence[CrawledImage],
-    judged: Sequence[Judged],
-    pad_scope: str,
-) -> str:
-    members = [f"{image.image_id} {' '.join(image.tags)}" for image in kept]
-    return digest_of(str(REVISION), config.canonical(), pad_scope, digest(judged), *members)
-
-
-def _pack(
-    workspace: Workspace,
-    config: CurateConfig,
-    kept: Sequence[CrawledImage],
-    pad_scope: str,
-    folder: str,
-    provenance: Provenance,
-) -> None:
-    padded = PaddedPixels(workspace, pad_scope)
-    shard = f"{folder}/images.npy"
-    side = config.resolution
-    with workspace.writing(shard) as path:
-        packed = np.lib.format.open_memmap(
-            path, mode="w+", dtype=np.uint8, shape=(len(kept), side, side, 3)
-        )
-        for i, image in enumerate(kept):
-            packed[i] = _shrink(padded.load([image.image_id])[0], side)
-        packed.flush()
-    members = [
-        MemberRow(
-            image_id=image.image_id,
-            shard=shard,
-            offset=i,
-            split=split_of(image.image_id, config.holdout),
-            tags=image.tags,
-        )
-        for i, image in enumerate(kept)
-    ]
-    Table(workspace, MemberRow, root=folder).write("members", members, provenance)
-
-
-def _shrink(image: Pixels, side: int) -> Pixels:
-    if image.shape[0] < side:
-        raise ConfigError(
-            f"curate.resolution is {side} px but images were padded to {image.shape[0]} px: "
-            f"set pad.size={side} or more"
-        )
-    if image.shape[0] == side:
-        return image
-    return cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA).astype(np.uint8)
-
-
-def _card(reference: DatasetRef, kept: Sequence[CrawledImage], judged: Sequence[Judged]) -> str:
-    sources = Counter(post.split("/")[0] for image in kept for post in image.posts)
-    dropped = dropped_by(judged)
-    tags = Counter(tag for image in kept for tag in image.tags).most_common(30)
-    lines = [
-        f"# {reference}",
-        "",
-        f"{len(kept)} of {len(kept) + dropped.total()} images.",
-        "",
-        "Rights in the images stay with their artists. This folder is for training and study; "
-        "share manifests, not pixels.",
-        "",
-        "| source | posts |",
-        "| --- | ---: |",
-        *(f"| {source} | {count} |" for source, count in sources.most_common()),
-        "",
-        "| dropped by | images |",
-        "| --- | ---: |",
-        *(f"| {rule} | {count} |" for rule, count in dropped.most_common()),
-        "",
-        "Most frequent tags: " + ", ".join(f"{tag} ({count})" for tag, count in tags),
-        "",
-    ]
-    return "\n".join(lines)
+def _version(config: CurateConfig, kept: Members, judged: Sequence[Judged], pad_scope: str) -> str:
+    members = hashlib.sha256()
+    for column in (pa.array(kept.tags.words, pa.string()), kept.ids):
+        members.update("\n".join(column.to_pylist()).encode())
+    for numbers in (kept.tags.codes, kept.tags.starts):
+        members.update(numbers.tobytes())
+    parts = (config.canonical(), pad_scope, digest(judged), members.hexdigest())
+    return digest_of(str(REVISION), *parts)

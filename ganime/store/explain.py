@@ -1,19 +1,25 @@
 """The whole story of one image or post, told from the manifests."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from ganime.errors import ConfigError
 from ganime.rows import DecisionRow, ImageRow, NeighbourRow, PostRow, ScoreRow
 from ganime.store.labels import LabelLog
-from ganime.store.lineage import crawls, datasets, models
-from ganime.store.manifest import RowT, Table, from_arrow
+from ganime.store.lineage import datasets, models
+from ganime.store.lookup import KeyRange, Lookup, id_range, word_range
+from ganime.store.manifest import Table, from_arrow, read_equal
 from ganime.store.workspace import Workspace
+
+_FACTS = (
+    *("problem", "num_bytes", "format", "mode", "width", "height"),
+    *("border_colour", "background_fraction"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +49,18 @@ def explain(workspace: Workspace, reference: str) -> list[Story]:
     Raises:
         ConfigError: nothing in the workspace answers to it.
     """
-    posts = [row for scope in crawls(workspace) for row in Table(workspace, PostRow, scope).rows()]
-    named = [row for row in posts if reference in (f"{row.source}/{row.post_id}", row.post_url)]
+    posts = Lookup(workspace, PostRow)
+    named = _posts(posts, word_range(reference))
+    named = [row for row in named if reference in (f"{row.source}/{row.post_id}", row.post_url)]
     if named:
         found = sorted({row.image_id for row in named if row.image_id})
         lost = [row for row in named if row.image_id is None]
         stories = [Story(None, [("crawl", [_tell_post(row) for row in lost])])] if lost else []
         return stories + [_tell(workspace, image_id, posts) for image_id in found]
-    ids = {row.image_id for row in posts if row.image_id} & set(_candidates(reference, posts))
+    digits = _digits(reference)
+    keys = id_range(digits) if len(digits) >= 6 else None
+    rows = _posts(posts, keys) if keys else []
+    ids = {row.image_id for row in rows if row.image_id and row.image_id.startswith(digits)}
     if not ids:
         raise ConfigError(
             f"nothing in {workspace.describe()} answers to {reference!r}: give an image id (6 or "
@@ -59,19 +69,25 @@ def explain(workspace: Workspace, reference: str) -> list[Story]:
     return [_tell(workspace, image_id, posts) for image_id in sorted(ids)]
 
 
-def _candidates(reference: str, posts: Sequence[PostRow]) -> Iterator[str]:
+def _digits(reference: str) -> str:
+    """The image id, or its beginning, that a file or digits stand for."""
     path = Path(reference)
-    if path.is_file():
-        yield hashlib.sha256(path.read_bytes()).hexdigest()
-    elif len(reference) >= 6:
-        yield from (
-            row.image_id for row in posts if row.image_id and row.image_id.startswith(reference)
-        )
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else reference
 
 
-def _tell(workspace: Workspace, image_id: str, posts: Sequence[PostRow]) -> Story:
+def _posts(posts: Lookup, keys: KeyRange) -> list[PostRow]:
+    """Posts with such a key as their last attempt left them, by crawl, as they were committed."""
+    found = posts.find(keys, ["source", "post_id"]).to_pylist()
+    names = sorted({f"{row['source']}/{row['post_id']}" for row in found})
+    # An image's post may have been settled again since, without that image.
+    tables = [posts.find(word_range(name)) for name in names]
+    return from_arrow(PostRow, pa.concat_tables(tables)) if tables else []
+
+
+def _tell(workspace: Workspace, image_id: str, posts: Lookup) -> Story:
+    rows = [row for row in _posts(posts, _keys(image_id)) if row.image_id == image_id]
     chapters = [
-        ("crawl", [_tell_post(row) for row in posts if row.image_id == image_id]),
+        ("crawl", [_tell_post(row) for row in rows]),
         ("dedupe", _tell_facts(workspace, image_id)),
         ("classify", _tell_scores(workspace, image_id)),
         ("labels", _tell_labels(workspace, image_id)),
@@ -94,22 +110,25 @@ def _tell_post(row: PostRow) -> str:
     )
 
 
-def _one(workspace: Workspace, row: type[RowT], image_id: str, scope: str = "") -> list[RowT]:
-    table = Table(workspace, row, scope).read()
-    return from_arrow(row, table.filter(pc.equal(table["image_id"], image_id)))
+def _keys(image_id: str) -> KeyRange:
+    keys = id_range(image_id)
+    assert keys is not None, image_id
+    return keys
 
 
 def _tell_facts(workspace: Workspace, image_id: str) -> list[str]:
     lines = []
-    for row in _one(workspace, ImageRow, image_id):
-        if row.problem:
-            lines.append(f"unusable: {row.problem} ({row.num_bytes} bytes)")
+    table = Lookup(workspace, ImageRow).find(_keys(image_id), ["image_id", *_FACTS])
+    for row in table.filter(pc.equal(table["image_id"], image_id)).to_pylist():
+        if row["problem"]:
+            lines.append(f"unusable: {row['problem']} ({row['num_bytes']} bytes)")
             continue
         lines.append(
-            f"{row.format} {row.mode} {row.width}x{row.height} px, {row.num_bytes} bytes; border "
-            f"colour {row.border_colour}, {row.background_fraction or 0:.0%} of the border has it"
+            f"{row['format']} {row['mode']} {row['width']}x{row['height']} px, "
+            f"{row['num_bytes']} bytes; border colour {row['border_colour']}, "
+            f"{row['background_fraction'] or 0:.0%} of the border has it"
         )
-    for edges in Table(workspace, NeighbourRow).rows():
+    for edges in from_arrow(NeighbourRow, Lookup(workspace, NeighbourRow).find(_keys(image_id))):
         for other, hamming, similarity, mirrored in zip(
             edges.others, edges.hamming, edges.similarity, edges.mirrored, strict=True
         ):
@@ -123,10 +142,11 @@ def _tell_facts(workspace: Workspace, image_id: str) -> list[str]:
 
 
 def _tell_scores(workspace: Workspace, image_id: str) -> list[str]:
-    rows = sorted(_one(workspace, ScoreRow, image_id), key=lambda row: (row.measurement, row.at))
+    found = from_arrow(ScoreRow, Lookup(workspace, ScoreRow).find(_keys(image_id)))
+    rows = [row for row in found if row.image_id == image_id]
     return [
         f"{row.measurement} {row.score:.3f} by classifier {row.revision}, {_time(row.at)}"
-        for row in rows
+        for row in sorted(rows, key=lambda row: (row.measurement, row.at))
     ]
 
 
@@ -140,9 +160,10 @@ def _tell_labels(workspace: Workspace, image_id: str) -> list[str]:
 
 
 def _tell_decisions(workspace: Workspace, name: str, version: str, image_id: str) -> list[str]:
-    root = f"datasets/{name}/{version}"
-    table = Table(workspace, DecisionRow, root=root).read()
-    ours = from_arrow(DecisionRow, table.filter(pc.equal(table["image_id"], image_id)))
+    parts = Table(workspace, DecisionRow, root=f"datasets/{name}/{version}").parts()
+    # Each rule's decisions stand in the order of the ids, so that few row groups may hold them.
+    tables = [read_equal(workspace, key, DecisionRow, "image_id", image_id) for key in parts]
+    ours = [row for table in tables for row in from_arrow(DecisionRow, table)]
     if not ours:
         return []
     ours.sort(key=lambda row: row.order)

@@ -5,9 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from ganime.rows import PostRow
 from ganime.store.manifest import Table, read_footer
+from ganime.store.word_sets import Gathered, WordSets
 from ganime.store.workspace import Workspace
+
+_TAGS = ("tags", "artist_tags", "copyright_tags", "character_tags", "meta_tags")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,29 +33,76 @@ class CrawledImage:
     posts: list[str]
 
 
-def crawled_images(workspace: Workspace, crawl_ids: Sequence[str]) -> list[CrawledImage]:
+class CrawledImages(Sequence[CrawledImage]):
+    """Images of some crawls, sorted by id, as columns; each reads as a `CrawledImage`.
+
+    Args:
+        ids: Their ids [N], text.
+        tags: Their tags [N].
+        posts: `source/post_id` of their posts [N], lists of text.
+        special: Those tags that a site lists as artist, work, character or meta; the others are
+            general.
+    """
+
+    def __init__(
+        self, ids: pa.Array, tags: WordSets, posts: pa.ListArray, special: frozenset[str]
+    ) -> None:
+        self.ids, self.tags, self.posts, self.special = ids, tags, posts, special
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, place: int) -> CrawledImage:  # type: ignore[override] # no slices
+        tags = self.tags[place]
+        return CrawledImage(self.ids[place].as_py(), tags, self.posts[place].as_py())
+
+
+def crawled_images(workspace: Workspace, crawl_ids: Sequence[str]) -> CrawledImages:
     """All images that these crawls fetched or already had, by image id.
+
+    Posts pass part by part; what stays in memory is the ids and the tags as numbers.
 
     Args:
         workspace: Where.
         crawl_ids: The crawls, `ganime.stages.crawl.crawl_id`.
     """
-    tags: dict[str, set[str]] = {}
-    posts: dict[str, set[str]] = {}
-    columns = ["image_id", "source", "post_id", "tags"]
-    columns += ["artist_tags", "copyright_tags", "character_tags", "meta_tags"]
+    columns = ["image_id", "source", "post_id", *_TAGS]
+    tags = Gathered()
+    ids, posts = [pa.array([], pa.string())], [pa.array([], pa.string())]
+    special: set[str] = set()
+    num = 0
     for crawl_id in crawl_ids:
-        for row in Table(workspace, PostRow, crawl_id).read(columns).to_pylist():
-            image_id = row["image_id"]
-            if image_id is not None:
-                posts.setdefault(image_id, set()).add(f"{row['source']}/{row['post_id']}")
-                every = tags.setdefault(image_id, set())
-                for name in columns[3:]:
-                    every.update(row[name])
-    return [
-        CrawledImage(image_id, sorted(tags[image_id]), sorted(posts[image_id]))
-        for image_id in sorted(posts)
-    ]
+        for part in Table(workspace, PostRow, crawl_id).stream(columns):
+            found = part.filter(pc.is_valid(part["image_id"])).combine_chunks()
+            for name in _TAGS:
+                owners = np.asarray(pc.list_parent_indices(found[name])) + num
+                words = pc.list_flatten(found[name]).combine_chunks()
+                tags.add(owners, words)
+                if name != "tags":
+                    special.update(words.unique().to_pylist())
+            ids += found["image_id"].chunks
+            posts += pc.binary_join_element_wise(found["source"], found["post_id"], "/").chunks
+            num += found.num_rows
+    encoded = pa.concat_arrays(ids).dictionary_encode()
+    order = pc.sort_indices(encoded.dictionary)
+    place = np.empty(len(order), np.int64)
+    place[np.asarray(order)] = np.arange(len(order))
+    places = place[np.asarray(encoded.indices)]
+    return CrawledImages(
+        encoded.dictionary.take(order),
+        tags.sets(places, len(order)),
+        _lists(places, pa.concat_arrays(posts), len(order)),
+        frozenset(special),
+    )
+
+
+def _lists(places: npt.NDArray[np.int64], words: pa.Array, num: int) -> pa.ListArray:
+    """The distinct words [M] of each place, sorted; M words are nearly as many as the places."""
+    pairs = pa.table({"place": places, "word": words}).group_by(["place", "word"]).aggregate([])
+    pairs = pairs.sort_by([("place", "ascending"), ("word", "ascending")]).combine_chunks()
+    starts = np.searchsorted(np.asarray(pairs["place"]), np.arange(num + 1))
+    (word,) = pairs["word"].chunks or [pa.array([], pa.string())]
+    return pa.ListArray.from_arrays(pa.array(starts.astype(np.int32)), word)
 
 
 def queries_of(workspace: Workspace, crawl_id: str) -> list[str]:

@@ -1,125 +1,48 @@
-"""Rows ⇄ Parquet: tables of immutable parts, each with its provenance in the footer."""
+"""Tables of immutable parts, read as one, one row per key."""
 
-import dataclasses
 import hashlib
-import io
-import json
-import types
-import typing
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Generic
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-import ganime
-from ganime.config import Config
-from ganime.errors import ManifestError
 from ganime.rows import Row
+from ganime.store import merging
+from ganime.store.parts import (
+    Manifest,
+    Provenance,
+    RowT,
+    from_arrow,
+    read_equal,
+    read_footer,
+    read_part,
+    read_places,
+    schema_of,
+    stable_columns,
+    to_arrow,
+    write_part,
+)
 from ganime.store.workspace import Workspace
 
-RowT = TypeVar("RowT", bound=Row)
-_FOOTER = b"ganime"
-_SCHEMAS: dict[type[Row], pa.Schema] = {}
-_ARROW = {
-    str: pa.string(),
-    int: pa.int64(),
-    float: pa.float64(),
-    bool: pa.bool_(),
-    bytes: pa.binary(),
-    datetime: pa.timestamp("us", tz="UTC"),
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
-    """Where a part came from; written into its footer.
-
-    Attributes:
-        stage: Name of the stage that made it.
-        revision: The stage's REVISION.
-        config: The stage's settings.
-        run_id: The run that made it.
-        parents: Digest of each input, by name.
-    """
-
-    stage: str
-    revision: int
-    config: Config
-    run_id: str
-    parents: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """One committed part: what tasks hand to each other."""
-
-    key: str
-    sha256: str
-    num_rows: int
-
-
-def schema_of(row: type[Row]) -> pa.Schema:
-    """Arrow schema of a row class: types, nullability, documentation."""
-    if row not in _SCHEMAS:  # asked for with every part, and slow to derive
-        _SCHEMAS[row] = _derive_schema(row)
-    return _SCHEMAS[row]
-
-
-def _derive_schema(row: type[Row]) -> pa.Schema:
-    hints = typing.get_type_hints(row)
-    fields = []
-    for item in dataclasses.fields(row):  # type: ignore[arg-type]
-        arrow, nullable = _arrow_type(hints[item.name])
-        fields.append(
-            pa.field(
-                item.name,
-                item.metadata["arrow"] or arrow,
-                nullable=nullable,
-                metadata={"doc": item.metadata["doc"]},
-            )
-        )
-    return pa.schema(fields)
-
-
-def stable_columns(row: type[Row]) -> list[str]:
-    """Columns that equal runs agree on: all but the volatile ones."""
-    fields = dataclasses.fields(row)  # type: ignore[arg-type]
-    return [item.name for item in fields if not item.metadata["volatile"]]
-
-
-def to_arrow(row: type[RowT], rows: Sequence[RowT]) -> pa.Table:
-    """Rows as an Arrow table.
-
-    Raises:
-        ManifestError: a value does not fit its column.
-    """
-    schema = schema_of(row)
-    try:
-        arrays = [
-            pa.array([getattr(item, column.name) for item in rows], column.type)
-            for column in schema
-        ]
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise ManifestError(f"a {row.__name__} does not fit its schema: {error}") from error
-    for column, array in zip(schema, arrays, strict=True):
-        if not column.nullable and array.null_count:
-            raise ManifestError(f"{row.__name__}.{column.name} is null in {array.null_count} rows")
-    return pa.table(arrays, schema=schema)
-
-
-def from_arrow(row: type[RowT], table: pa.Table) -> list[RowT]:
-    """The rows of an Arrow table."""
-    columns = {name: table[name].to_pylist() for name in schema_of(row).names}
-    names = list(columns)
-    return [
-        row(**dict(zip(names, values, strict=True)))
-        for values in zip(*columns.values(), strict=True)
-    ]
+__all__ = [
+    "Manifest",
+    "Provenance",
+    "RowT",
+    "Table",
+    "from_arrow",
+    "one_per_key",
+    "read_equal",
+    "read_footer",
+    "read_part",
+    "read_places",
+    "schema_of",
+    "stable_columns",
+    "to_arrow",
+    "write_part",
+]
 
 
 class Table(Generic[RowT]):
@@ -144,20 +67,30 @@ class Table(Generic[RowT]):
         return f"{self.folder}/{name}.parquet"
 
     def has(self, name: str) -> bool:
-        """Whether the part was committed."""
+        """Whether the part was committed; only for rows that are not merged."""
         return self.workspace.exists(self.part_key(name))
 
     def write(self, name: str, rows: Sequence[RowT] | pa.Table, provenance: Provenance) -> Manifest:
-        """Commit a part under a deterministic name, whole or not at all."""
-        return write_part(self.workspace, self.part_key(name), self.row, rows, provenance)
+        """Commit a part under a deterministic name, whole or not at all.
+
+        Where there are many little parts by now, they are merged.
+        """
+        committed = write_part(self.workspace, self.part_key(name), self.row, rows, provenance)
+        if self.row.MERGES and merging.is_due(name):
+            merging.tidy(self.workspace, self.folder, self.row)
+        return committed
 
     def parts(self) -> list[str]:
-        """Keys of all committed parts, sorted."""
-        return self.workspace.list(self.folder, ".parquet")
+        """Keys of the parts that hold all rows, sorted; those merged into others are left out."""
+        return merging.visible(self.workspace, self.workspace.list(self.folder, ".parquet"))
 
     def digest(self) -> str:
-        """Digest of what the table holds, from its parts' names: equal names, equal content."""
-        return hashlib.sha256("\n".join(self.parts()).encode()).hexdigest()[:12]
+        """Digest of what the table holds, from its parts' names: equal names, equal content.
+
+        A merged part counts as those that it was made of.
+        """
+        names = merging.committed(self.workspace, self.parts())
+        return hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All rows, one per key, in the order of the parts.
@@ -169,7 +102,26 @@ class Table(Generic[RowT]):
         needed = list(dict.fromkeys([*wanted, *self.row.KEY, *filter(None, [self.row.LATEST])]))
         tables = [read_part(self.workspace, key, self.row, needed) for key in self.parts()]
         empty = schema_of(self.row).empty_table().select(needed)
-        return _one_per_key(self.row, pa.concat_tables([empty, *tables])).select(wanted)
+        return one_per_key(self.row, pa.concat_tables([empty, *tables])).select(wanted)
+
+    def stream(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """`read`, part by part, so that a table larger than memory can pass.
+
+        Raises:
+            ManifestError: a part is damaged, or of a newer ganime.
+        """
+        keys = [*self.row.KEY, *filter(None, [self.row.LATEST])]
+        parts = self.parts()
+        tables = [read_part(self.workspace, part, self.row, keys) for part in parts]
+        ends = np.cumsum([table.num_rows for table in tables])
+        chosen = _one_of_each(self.row, pa.concat_tables(tables)) if tables else None
+        del tables
+        for part, first, last in zip(parts, [0, *ends], ends, strict=False):
+            table = read_part(self.workspace, part, self.row, columns)
+            if chosen is not None:
+                inside = chosen[np.searchsorted(chosen, first) : np.searchsorted(chosen, last)]
+                table = table.take(pa.array(inside - first))
+            yield table
 
     def rows(self) -> list[RowT]:
         """`read` as row objects."""
@@ -187,134 +139,21 @@ class Table(Generic[RowT]):
         return [item for item in dict.fromkeys(keys) if item not in present]
 
 
-def write_part(
-    workspace: Workspace,
-    key: str,
-    row: type[RowT],
-    rows: Sequence[RowT] | pa.Table,
-    provenance: Provenance,
-) -> Manifest:
-    """Write one Parquet file whole, with its provenance in the footer.
-
-    Args:
-        workspace: Where.
-        key: Under which key.
-        row: The row class.
-        rows: Row objects, or a table with the schema of the row class where there are millions.
-        provenance: Where it came from.
-    """
-    footer = {
-        "row": row.__name__,
-        "schema_version": row.VERSION,
-        "stage": provenance.stage,
-        "revision": provenance.revision,
-        "config": json.loads(provenance.config.canonical()),
-        "code_version": ganime.__version__,
-        "parents": dict(provenance.parents),
-        "run_id": provenance.run_id,
-    }
-    table = rows.cast(schema_of(row)) if isinstance(rows, pa.Table) else to_arrow(row, rows)
-    metadata = {**(table.schema.metadata or {}), _FOOTER: json.dumps(footer).encode()}
-    buffer = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(metadata), buffer, compression="zstd")
-    content = buffer.getvalue()
-    workspace.write_bytes(key, content)
-    return Manifest(key, hashlib.sha256(content).hexdigest(), table.num_rows)
+def one_per_key(row: type[Row], table: pa.Table) -> pa.Table:
+    """Of rows with equal keys the latest, or the first where none is later."""
+    chosen = _one_of_each(row, table)
+    return table if chosen is None else table.take(pa.array(chosen))
 
 
-def read_part(
-    workspace: Workspace, key: str, row: type[Row], columns: Sequence[str] | None = None
-) -> pa.Table:
-    """Read one part with the columns of its row class; an older schema is upgraded.
-
-    Raises:
-        ManifestError: damaged, not this kind of manifest, or of a newer ganime.
-    """
-    wanted = list(columns) if columns else schema_of(row).names
-    try:
-        with workspace.open(key) as file:
-            parquet = pq.ParquetFile(file)
-            footer = _footer(parquet.schema_arrow, workspace.describe(key))
-            _check_footer(footer, row, workspace.describe(key))
-            present = [name for name in wanted if name in parquet.schema_arrow.names]
-            # Parts are small; and a process that ends while Arrow starts threads may abort.
-            table = parquet.read(columns=present, use_threads=False)
-    except (pa.ArrowException, OSError) as error:
-        raise ManifestError(
-            f"{workspace.describe(key)} is damaged ({_line(error)}): delete it and run the same "
-            "command again; what it held is made anew"
-        ) from error
-    return _upgrade(table, row, wanted, workspace.describe(key))
-
-
-def read_footer(workspace: Workspace, key: str) -> dict[str, Any]:
-    """Provenance of a part.
-
-    Raises:
-        ManifestError: it is not one of ours.
-    """
-    try:
-        with workspace.open(key) as file:
-            return _footer(pq.read_schema(file), workspace.describe(key))
-    except (pa.ArrowException, OSError) as error:
-        raise ManifestError(f"{workspace.describe(key)} is damaged: {_line(error)}") from error
-
-
-def _arrow_type(hint: Any) -> tuple[pa.DataType, bool]:
-    if isinstance(hint, types.UnionType):
-        (inner,) = [item for item in typing.get_args(hint) if item is not type(None)]
-        return _arrow_type(inner)[0], True
-    if typing.get_origin(hint) is list:
-        return pa.list_(_arrow_type(typing.get_args(hint)[0])[0]), False
-    return _ARROW[hint], False
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
-def _footer(schema: pa.Schema, where: str) -> dict[str, Any]:
-    try:
-        footer: dict[str, Any] = json.loads((schema.metadata or {})[_FOOTER])
-    except (KeyError, ValueError) as error:
-        raise ManifestError(f"{where} was not written by ganime: its footer is missing") from error
-    return footer
-
-
-def _check_footer(footer: Mapping[str, Any], row: type[Row], where: str) -> None:
-    if footer["row"] != row.__name__:
-        raise ManifestError(f"{where} holds {footer['row']}, wanted {row.__name__}")
-    if footer["schema_version"] > row.VERSION:
-        raise ManifestError(
-            f"{where} was written by a newer ganime ({footer['code_version']}, schema "
-            f"{footer['schema_version']}); this one reads up to {row.VERSION}: upgrade ganime"
-        )
-
-
-def _upgrade(table: pa.Table, row: type[Row], wanted: Sequence[str], where: str) -> pa.Table:
-    schema = pa.schema([schema_of(row).field(name) for name in wanted])
-    fields = {item.name: item for item in dataclasses.fields(row)}  # type: ignore[arg-type]
-    arrays = []
-    for name, target in zip(wanted, schema, strict=True):
-        if name in table.schema.names:
-            arrays.append(table[name].cast(target.type))
-        elif target.nullable:
-            arrays.append(pa.nulls(table.num_rows, target.type))
-        elif (absent := fields[name].metadata["absent"]) is not None:
-            arrays.append(pa.array([absent] * table.num_rows, target.type))
-        else:
-            raise ManifestError(f"{where} lacks the column {name!r}, which {row.__name__} needs")
-    return pa.table(arrays, schema=schema)
-
-
-def _one_per_key(row: type[Row], table: pa.Table) -> pa.Table:
+def _one_of_each(row: type[Row], table: pa.Table) -> npt.NDArray[np.int64] | None:
+    """Places of the rows that count, rising; None for all."""
     if table.num_rows == 0:
-        return table
+        return None
     keys = [pc.cast(table[name], pa.string()) for name in row.KEY]
     joined = pc.binary_join_element_wise(*keys, "\x1f") if len(keys) > 1 else keys[0]
     codes = np.asarray(joined.combine_chunks().dictionary_encode().indices)
     if codes.max() + 1 == len(codes):
-        return table
+        return None
     if row.LATEST is None:
         _, chosen = np.unique(codes, return_index=True)
     else:
@@ -322,4 +161,4 @@ def _one_per_key(row: type[Row], table: pa.Table) -> pa.Table:
         order = np.lexsort((latest, codes))
         last_of_run = np.append(np.diff(codes[order]) != 0, True)
         chosen = order[last_of_run]
-    return table.take(np.sort(chosen))
+    return np.sort(chosen)

@@ -1,5 +1,6 @@
 """Padded pixels and packed datasets: memory-mapped uint8 shards, read by image id."""
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,8 @@ from ganime.store.manifest import Table
 from ganime.store.workspace import Workspace
 
 Pixels = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.uint8]
+TAGS, LABELS, CARD = "tags.json", "labels.npy", "README.md"  # of a dataset version
 
 
 class PaddedPixels:
@@ -68,9 +71,13 @@ class Dataset:
     Attributes:
         members: Its images, in the order of the shard.
         images: uint8 sRGB [N, R, R, 3], memory-mapped.
+        tags: The T tags that label vectors tell of, the most frequent first; none in versions made
+            before there were any.
+        labels: 1 where an image has the tag, uint8 [N, T], memory-mapped.
     """
 
     def __init__(self, workspace: Workspace, name: str, version: str) -> None:
+        self._workspace = workspace
         self.name = name
         self.version = version
         self.folder = f"datasets/{name}/{version}"
@@ -78,15 +85,37 @@ class Dataset:
         if not self.members:
             raise ManifestError(f"{workspace.describe(self.folder)} holds no dataset")
         self.images = open_shard(workspace, self.members[0].shard)
+        self.tags: list[str] = []
+        self.labels: Labels = np.zeros((len(self.members), 0), np.uint8)
+        if workspace.exists(f"{self.folder}/{TAGS}"):
+            listed = json.loads(workspace.read_bytes(f"{self.folder}/{TAGS}"))["tags"]
+            self.tags = [item["tag"] for item in listed]
+        if self.tags:
+            self.labels = open_shard(workspace, f"{self.folder}/{LABELS}")
+
+    def card(self) -> str:
+        """What is in it, in Markdown; a title alone for versions made before there were cards."""
+        key = f"{self.folder}/{CARD}"
+        title = f"# {self.name}/{self.version}\n"
+        return self._workspace.read_bytes(key).decode() if self._workspace.exists(key) else title
 
     def split(self, name: str) -> Pixels:
-        """The images of one split, copied: uint8 sRGB [N, R, R, 3]."""
+        """The images of one split, not copied: uint8 sRGB [N, R, R, 3], not to be written."""
+        return self.images[self._places(name)]
+
+    def split_labels(self, name: str) -> Labels:
+        """The label vectors of one split, in the order of `split`: uint8 [N, T]."""
+        return self.labels[self._places(name)]
+
+    def _places(self, name: str) -> slice | list[int]:
         chosen = [row.offset for row in self.members if row.split == name]
-        return self.images[chosen]
+        if not chosen or chosen == list(range(chosen[0], chosen[-1] + 1)):
+            return slice(chosen[0], chosen[-1] + 1) if chosen else slice(0)
+        return chosen  # versions of old mix their splits; those are copied
 
 
 def open_shard(workspace: Workspace, key: str) -> Pixels:
-    """Memory-map a `.npy` shard: uint8 sRGB [N, S, S, 3].
+    """Memory-map a `.npy` file: uint8, for example sRGB [N, S, S, 3].
 
     Raises:
         ManifestError: it is damaged.

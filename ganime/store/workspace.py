@@ -145,14 +145,10 @@ class Workspace:
         if not filesystem.exists(base):
             return []
         with _translated(f"cannot list {self.describe(prefix)}"):
-            paths = [str(path) for path in filesystem.find(base)]
-        keys = (path[len(root) :].lstrip("/") for path in paths)
-        return sorted(
-            key
-            for key in keys
-            if key.endswith(suffix)
-            and not any(part.startswith(".") for part in PurePosixPath(key).parts)
-        )
+            # A manifest has thousands of parts: on a disk they are named without a look at each.
+            found = _walk(base) if self.is_local else map(str, filesystem.find(base))
+            keys = [path[len(root) :].lstrip("/") for path in found]
+        return sorted(key for key in keys if key.endswith(suffix) and "/." not in f"/{key}")
 
     def shared_folder(self, name: str) -> Path:
         """A folder on this machine for what its processes must agree on while they work here.
@@ -188,6 +184,11 @@ class Workspace:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Workspace, (self.url,)  # the open filesystem stays behind
+
+
+def _walk(folder: str) -> Iterator[str]:
+    for parent, _, names in os.walk(folder):
+        yield from (f"{parent}/{name}" for name in names)
 
 
 def _write_local(path: str, content: bytes) -> None:

@@ -19,6 +19,7 @@ from ganime.filters.tags import Tags
 from ganime.rows import DecisionRow, LabelRow
 from ganime.stages.curate import CurateConfig
 from ganime.store.manifest import from_arrow
+from ganime.store.word_sets import WordSets
 
 BROKEN, SMALL, LONG, FLASHY, CHIBI, TAGGED, COPY, GOOD = (f"{i}" * 64 for i in range(8))
 IDS = [BROKEN, SMALL, LONG, FLASHY, CHIBI, TAGGED, COPY, GOOD]
@@ -48,8 +49,10 @@ def facts() -> Facts:
         columns={
             "width": np.array([nan, 50, 100, 300, 300, 300, 300, 300.0]),
             "height": np.array([nan, 60, 900, 600, 600, 600, 600, 600.0]),
+            "alpha_fraction": np.zeros(8),
             "background_fraction": np.array([nan, 1, 1, 0.2, 1, 1, 1, 1.0]),
             "sharpness": np.array([nan, 5, 90, 90, 90, 90, 90, 90.0]),
+            "strip_fraction": np.array([nan, 0, 0, 0, 0, 0, 0, 0.0]),
             "colour_spread": np.array([nan, 0, 9, 9, 9, 9, 9, 9.0]),
             "figures": np.array([nan, nan, 1, 2, 1, 1, 1, 1.0]),
             **{
@@ -58,7 +61,7 @@ def facts() -> Facts:
             },
         },
         problems=["truncated", *[None] * 7],
-        tags=[frozenset({"comic"} if i == TAGGED else {"1girl"}) for i in IDS],
+        tags=WordSets.of([["comic" if i == TAGGED else "1girl"] for i in IDS]),
         scores={"chibi": Score(np.array([nan, 0, 0, 0, 0.9, 0, 0, 0.1]), 0.5)},
         duplicates=duplicates,
     )

@@ -38,6 +38,12 @@ def dataset(tmp_path: Path) -> Dataset:
         for i, image_id in enumerate(IDS)
     ]
     Table(store, MemberRow, root="datasets/girls/v1").write("members", rows, FROM)
+    tags = ["1girl", "tag_0", "tag_2"]
+    listed = [{"tag": tag, "images": sum(tag in row.tags for row in rows)} for tag in tags]
+    store.write_text("datasets/girls/v1/tags.json", json.dumps({"tags": listed}))
+    labels = np.array([[tag in row.tags for tag in tags] for row in rows], np.uint8)
+    write_shard(store, "datasets/girls/v1/labels.npy", labels)
+    store.write_text("datasets/girls/v1/README.md", "# girls/v1\n\nWhose images these are.\n")
     return Dataset(store, "girls", "v1")
 
 
@@ -113,3 +119,17 @@ def test_hugging_face_parquet_holds_images_as_bytes_and_path(
         assert row["image"]["path"] == f"{row['image_id']}.png"
     assert table.num_rows == 4
     assert "split: holdout" in (tmp_path / "out/README.md").read_text()
+
+
+@pytest.mark.parametrize("name", EXPORTS.names())
+def test_whose_images_they_are_travels_with_them(
+    name: str, dataset: Dataset, tmp_path: Path
+) -> None:
+    target = tmp_path / "out"
+    export(dataset, EXPORTS.build(name), target)
+    if target.is_dir():
+        told = (target / "README.md").read_text()
+    else:
+        with zipfile.ZipFile(target) as archive:
+            told = archive.read("README.md").decode()
+    assert told.endswith("Whose images these are.\n")

@@ -1,6 +1,9 @@
 import json
+import tomllib
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,15 +11,18 @@ import pytest
 from ganime.config import Config
 from ganime.decide import PERSON
 from ganime.errors import ConfigError
+from ganime.filters import Facts
+from ganime.gather import gather
 from ganime.recurate import Redecision, find_dataset, recurate
 from ganime.rows import DecisionRow, ImageRow, PaddedRow, PostRow, ScoreRow
 from ganime.stages import curate
-from ganime.stages.curate import CurateConfig, split_of
+from ganime.stages.curate import CurateConfig
 from ganime.store.difference import difference
 from ganime.store.explain import explain
 from ganime.store.labels import Answer, LabelLog
 from ganime.store.lineage import crawled_images, crawls_of, latest
 from ganime.store.manifest import Provenance, Table
+from ganime.store.packing import split_of
 from ganime.store.pixels import Dataset, write_shard
 from ganime.store.workspace import Workspace
 
@@ -169,6 +175,68 @@ def test_tags_and_posts_of_one_image_are_joined(workspace: Workspace) -> None:
     assert row.tags == ["1girl", "tag_3", "tag_9"]
 
 
+def test_tag_vectors_lie_beside_the_images(workspace: Workspace) -> None:
+    reference = run(workspace, holdout=0.015, vocabulary={"num": 3, "min_share": 0.3})
+    data = Dataset(workspace, reference.name, reference.version)
+    assert data.tags == ["1girl", "tag_3", "tag_4"]
+    assert [row.image_id for row in data.members] == [IDS[4], IDS[5], IDS[3]]  # holdout comes last
+    assert [row.split for row in data.members] == ["train", "train", "holdout"]
+    assert data.labels.tolist() == [[1, 0, 1], [1, 0, 0], [1, 1, 0]]
+    assert data.split_labels("train").tolist() == data.labels[:2].tolist()
+    assert isinstance(data.labels, np.memmap)
+
+
+def test_the_card_tells_what_is_in_it_why_and_how_to_make_it_again(workspace: Workspace) -> None:
+    answer = Answer(image_id=IDS[5], question="keep", answer=False)
+    LabelLog(workspace).append([answer], by="ann", how="by hand")
+    rows = Table(workspace, PostRow, "crawl").rows()
+    posted = datetime(2019, 5, 6, tzinfo=UTC)
+    spelt = [replace(row, posted_at=posted, tags=["1girl", "|<b>x</b>"]) for row in rows]
+    Table(workspace, PostRow, "crawl").write("part", spelt, FROM)
+    reference = run(workspace)
+    told = (Path(workspace.url) / f"datasets/{reference}/README.md").read_text()
+    for line in (
+        f"# {reference}",
+        "| holdout | 2 |",
+        "| safebooru | 3 |",
+        "| general | 2 |",
+        "| 2019 | 2 |",
+        "| person |  | 1 | 1 | 5 | 1 |",
+        "| min_side | pixels 100 | 1 | 1 | 0 | 0 |",
+        '| chibi | ask "chibi" | 1 | 1 | 0 | 0 |',
+        "| chibi | c1 | 0.5 |",
+        "| 1girl | 2 | 100.0% |",
+    ):
+        assert line in told.splitlines()
+    assert "rights in the images stay with their artists" in told
+    assert "<b>" not in told.replace("\\<b", "")
+    settings = tomllib.loads(told.split("```toml")[1].split("```")[0])
+    assert CurateConfig.parse(settings["curate"]) == CurateConfig.parse(SETTINGS)
+
+
+def test_sides_stay_as_they_are_when_more_is_crawled(workspace: Workspace) -> None:
+    few = run(workspace, holdout=0.015)
+    rows = {row.image_id: row for row in Table(workspace, PostRow, "crawl").rows()}
+    some = [rows[image_id] for image_id in IDS[2:4]]
+    Table(workspace, PostRow, "before").write("part", some, FROM)
+    earlier = curate.run(
+        workspace,
+        CurateConfig.parse({**SETTINGS, "holdout": 0.015}),
+        images=crawled_images(workspace, ["before"]),
+        classifiers={},
+        labels=[],
+        pad_scope="p",
+        crawl_ids=["before"],
+        run_id="run-1",
+    )
+    sides = [
+        {row.image_id: row.split for row in Dataset(workspace, name.name, name.version).members}
+        for name in (earlier, few)
+    ]
+    assert len(sides[0].keys() & sides[1].keys()) > 0
+    assert all(sides[1].get(image_id, side) == side for image_id, side in sides[0].items())
+
+
 def test_the_same_facts_give_the_same_version(workspace: Workspace) -> None:
     assert run(workspace) == run(workspace)
     assert latest(workspace) == [("characters", run(workspace).version)]
@@ -303,3 +371,28 @@ def test_labels_stay_on_top_of_a_new_threshold(workspace: Workspace) -> None:
     found = redecide(workspace, {"chibi": {"threshold": 0.95}})
     assert found.flips == {}
     assert "nothing flips" in found.lines()
+
+
+def test_deciding_again_gathers_the_facts_once(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(workspace)
+    calls: list[int] = []
+
+    def counted(*arguments: Any) -> Facts:
+        calls.append(1)
+        return gather(*arguments)
+
+    monkeypatch.setattr(curate, "gather", counted)
+    found = redecide(workspace, {"min_side": {"pixels": 10}})
+    assert found.after is not None
+    assert len(calls) == 1
+    again = run(
+        workspace,
+        rules=[
+            "decodable",
+            {"name": "min_side", "pixels": 10},
+            {"name": "classified", "ask": "chibi"},
+        ],
+    )
+    assert again == found.after
