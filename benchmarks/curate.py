@@ -1,12 +1,13 @@
 """Fingerprints, near-duplicate search, padding and scoring, each beside what is used elsewhere.
 
-    python benchmarks/curate.py                      # about 5 minutes
+    python benchmarks/curate.py                      # about 6 minutes
     python benchmarks/curate.py --hashes 200000      # without the largest search
 
-All programs of a comparison read the same files, drawn by the practice booru, in turn within each
-round; figures are medians of the rounds, on one thread, but for ours in scoring, which decodes on a
-second one. imagehash and imagededup are optional: a peer that cannot be imported is left out with a
-line that says so.
+All programs of a comparison read the same files in turn within each round; figures are medians of
+the rounds. The files are drawn by the practice booru, once in its own sizes and once as large as
+boorus' originals. Ratios are of processor time, of all threads together, so that they hold on a
+busy machine; each stands beside its goal. imagehash and imagededup are optional: a peer that cannot
+be imported is left out with a line that says so.
 """
 
 import argparse
@@ -38,8 +39,16 @@ from ganime.stages.pad import pad_to_square
 RADIUS = 8  # bits
 NUM_NEW = 2000
 BRUTE = 20_000  # hashes that numpy compares with each other in a fraction of a second
-BK_QUERIES = 20  # of a BK-tree in Python, which visits much of the tree for each
-SEEDS_PER_S = 5.0  # images per second that the projects this one grew from score
+PEERS = 1000  # hashes that imagededup compares with each other in seconds
+SEARCH_GOALS = {20_000: 0.5, 200_000: 5.0, 2_000_000: 60.0}  # seconds, by number of hashes
+NEW_GOAL = 1.0  # seconds, of the new among the largest
+FINGERPRINT_GOAL_MS = 2.5
+IMAGEHASH, IMAGEDEDUP = "Pillow + imagehash.phash", "imagededup PHash.encode_image"
+SQUARED, EAGER = "Pillow, squared, then resized", "the same model, eager fp32"
+GOALS = {IMAGEHASH: 4.0, IMAGEDEDUP: 5.0, SQUARED: 3.0, EAGER: 4.0}  # times as fast as a peer
+SEEDS_PER_S, SEEDS_GOAL = 5.0, 15.0  # images that the projects this one grew from score; times
+LARGE = (1200, 1800)  # heights of an original [px]
+SCORED = 96  # images, as the peer takes 50-100 ms for each
 SIZE, BATCH = 224, 32  # of a scored image [px]; images per pass
 Programs = Mapping[str, Callable[[], Any]]
 
@@ -55,35 +64,47 @@ def main() -> None:
     cv2.setNumThreads(1)
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:
-        config = PracticeConfig(posts=chosen.posts, broken=0, exact=0, seed=7)
-        corpus = Corpus.build(config, Path(name))
-        files = sorted(path for path in (corpus.folder / "images").rglob("*.*") if path.is_file())
-        mean_kb = statistics.mean(path.stat().st_size for path in files) / 1000
-        print(f"{len(files)} files, {mean_kb:.0f} kB each, one thread, {chosen.rounds} rounds")
-        figures |= fingerprints(files, chosen.rounds)
-        figures |= padding(files, chosen.rounds)
-        figures |= scoring(files, chosen.rounds)
+        small = PracticeConfig(posts=chosen.posts, broken=0, exact=0, seed=7)
+        sizes = {"height_min": LARGE[0], "height_max": LARGE[1]}
+        large = small.model_copy(update={"posts": max(1, chosen.posts // 5), **sizes})
+        for title, config in {"practice": small, "originals": large}.items():
+            files = drawn(title, config, Path(name) / title)
+            figures |= fingerprints(title, files, chosen.rounds)
+            figures |= padding(title, files, chosen.rounds)
+            if config is small:
+                figures |= scoring(files[:SCORED], chosen.rounds)
     figures |= searches(chosen.hashes, chosen.rounds)
     if chosen.json:
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
+def drawn(title: str, config: PracticeConfig, folder: Path) -> list[Path]:
+    corpus = Corpus.build(config, folder)
+    files = sorted(path for path in (corpus.folder / "images").rglob("*.*") if path.is_file())
+    mean_kb = statistics.mean(path.stat().st_size for path in files) / 1000
+    heights = f"{config.height_min}-{config.height_max} px high"
+    print(f"\n== {title}: {len(files)} files, {heights}, {mean_kb:.0f} kB each")
+    return files
+
+
 def compare(title: str, num: int, programs: Programs, rounds: int) -> dict[str, float]:
-    """Programs in turn, the first of which is ours; figures in items per second."""
+    """Programs in turn, the first of which is ours; figures in ms of a processor per item."""
     for program in programs.values():
         program()  # compiles, and brings the files into the page cache
-    seconds: dict[str, list[float]] = {name: [] for name in programs}
+    spent: dict[str, list[float]] = {name: [] for name in programs}
     for _ in range(rounds):
         for name, program in programs.items():
-            seconds[name].append(timed(program))
-    speeds = {name: num / statistics.median(values) for name, values in seconds.items()}
-    ours, *others = speeds
-    print(f"\n{title}")
-    print(f"  {ours:36} {speeds[ours]:8.1f} images/s")
+            start = time.process_time()
+            program()
+            spent[name].append(1000 * (time.process_time() - start) / num)
+    costs = {name: statistics.median(values) for name, values in spent.items()}
+    ours, *others = costs
+    print(f"\n{title}, ms of a processor per image")
+    print(f"  {ours:36} {costs[ours]:8.2f}")
     for name in others:
-        ratio = speeds[ours] / speeds[name]
-        print(f"  {name:36} {speeds[name]:8.1f} images/s, ganime is {ratio:.2f} times as fast")
-    return {f"{title}: {name} images/s": speed for name, speed in speeds.items()}
+        line = f"  {name:36} {costs[name]:8.2f}  ganime is {costs[name] / costs[ours]:.2f} times"
+        print(line + (f" as fast, goal {GOALS[name]:g}" if name in GOALS else " as fast"))
+    return {f"{title}: {name} ms": cost for name, cost in costs.items()}
 
 
 def timed(program: Callable[[], Any]) -> float:
@@ -101,28 +122,30 @@ def optional(name: str) -> Any:
         return None
 
 
-def fingerprints(files: Sequence[Path], rounds: int) -> dict[str, float]:
-    """Ours measures more than a hash: two hashes, thumbnail, border, sharpness, a whole decode."""
-    programs = {"ganime fingerprint": lambda: [fingerprint(path.read_bytes()) for path in files]}
+def fingerprints(sizes: str, files: Sequence[Path], rounds: int) -> dict[str, float]:
+    """Ours measures more than a hash: two hashes, thumbnail, border, figures, a whole decode."""
+    programs = {
+        "ganime fingerprint": lambda: [fingerprint(path.read_bytes()) for path in files],
+        # What no fingerprint of a whole image can be faster than.
+        "OpenCV, decoding alone": lambda: [cv2.imread(str(path)) for path in files],
+    }
     if imagehash := optional("imagehash"):
-        programs["Pillow + imagehash.phash"] = lambda: [
-            imagehash.phash(Image.open(path)) for path in files
-        ]
+        programs[IMAGEHASH] = lambda: [imagehash.phash(Image.open(path)) for path in files]
     if imagededup := optional("imagededup.methods"):
         hasher = imagededup.PHash(verbose=False)
-        programs["imagededup PHash"] = lambda: [
-            hasher.encode_image(image_file=str(path)) for path in files
-        ]
-    return compare("fingerprint", len(files), programs, rounds)
+        programs[IMAGEDEDUP] = lambda: [hasher.encode_image(image_file=str(path)) for path in files]
+    figures = compare(f"fingerprint, {sizes}", len(files), programs, rounds)
+    print(f"  {'the goal':36} {FINGERPRINT_GOAL_MS:8.2f}")
+    return figures
 
 
-def padding(files: Sequence[Path], rounds: int) -> dict[str, float]:
+def padding(sizes: str, files: Sequence[Path], rounds: int) -> dict[str, float]:
     programs = {
         "ganime, full decode": lambda: [pad_ours(path, 256) for path in files],
-        "Pillow, squared, then resized": lambda: [pad_squared(path) for path in files],
+        SQUARED: lambda: [pad_squared(path) for path in files],
         "Pillow, ImageOps.pad": lambda: [pad_pillow(path, 256) for path in files],
     }
-    return compare("pad to 256", len(files), programs, rounds)
+    return compare(f"pad to 256, {sizes}", len(files), programs, rounds)
 
 
 def pad_ours(path: Path, size: int) -> np.ndarray:
@@ -151,12 +174,17 @@ def scoring(files: Sequence[Path], rounds: int) -> dict[str, float]:
     ours = f"ganime, {str(backbone.dtype).removeprefix('torch.')}, decoding meanwhile"
     programs = {
         ours: lambda: score_overlapped(backbone, head, files),
-        "the same model, eager fp32": lambda: score_plain(plain, head, files),
+        EAGER: lambda: score_plain(plain, head, files),
     }
     figures = compare("score", len(files), programs, rounds)
-    ratio = next(iter(figures.values())) / SEEDS_PER_S
-    print(f"  {'the seeds, as they report':36} {SEEDS_PER_S:8.1f} images/s, {ratio:.1f} times")
-    return figures
+    took = [timed(programs[ours]) for _ in range(rounds)]
+    per_s = len(files) / statistics.median(took)
+    ratio = per_s / SEEDS_PER_S
+    print(f"  by the clock, one thread decoding and one scoring: {per_s:.1f} images/s,")
+    print(
+        f"  {ratio:.1f} times the seeds' {SEEDS_PER_S:g} images/s on 2 cores, goal {SEEDS_GOAL:g}"
+    )
+    return figures | {"score: ganime images/s by the clock": per_s}
 
 
 def batches(files: Sequence[Path]) -> list[Sequence[Path]]:
@@ -197,17 +225,35 @@ def searches(most: int, rounds: int) -> dict[str, float]:
         new = timed(lambda: exhaust(matches_within(hashes[:NUM_NEW], hashes, RADIUS)))
         seconds.setdefault(f"{NUM_NEW} new in {len(hashes)}", []).append(new)
     figures = {name: statistics.median(values) for name, values in seconds.items()}
-    tree_s = bk_tree(hashes[:BRUTE])
+    peers = imagededup_seconds(hashes[:PEERS])
     for num in sizes:
-        ours = figures[f"ganime {num}"]
-        brute = figures["brute"] * (num / BRUTE) ** 2
-        line = f"  {num:9,}: ganime {ours:.2f} s; numpy {brute:,.1f} s, {brute / ours:,.0f} times"
-        if tree_s is not None:  # at best in proportion: a larger tree takes longer to search
-            line += f"; imagededup's BK-tree at least {tree_s * num:,.0f} s"
-        print(line + (" (extrapolated)" if num > BRUTE or tree_s is not None else ""))
+        ours, share = figures[f"ganime {num}"], num / BRUTE
+        print(f"  {num:9,}: ganime {ours:.2f} s, goal {SEARCH_GOALS[num]:g} s")
+        tell("numpy, brute force", figures["brute"] * share**2, ours, BRUTE if share > 1 else 0)
+        for name, took in peers.items():
+            # A brute search of all for all grows with the square of their number. A tree's grows
+            # by no less than their number, and by how much more depends on the hashes.
+            growth = (num / PEERS) ** (1 if name == "bktree" else 2)
+            tell(f"imagededup, {name}", took * growth, ours, PEERS)
     name = f"{NUM_NEW} new in {len(hashes)}"
-    print(f"  {name}: {figures[name]:.2f} s, the index included")
-    return {f"search: {name} s": value for name, value in figures.items()}
+    goal = f", goal {NEW_GOAL:g} s" if len(hashes) == max(SEARCH_GOALS) else ""
+    ours = figures[name]
+    print(f"  {name}: {ours:.2f} s, the index included{goal}")
+    tell("numpy, brute force", figures["brute"] * 2 * NUM_NEW * len(hashes) / BRUTE**2, ours, BRUTE)
+    for method, took in peers.items():
+        # One query of the tree at the least; of brute force, one comparison with each.
+        growth = NUM_NEW / PEERS * (1 if method == "bktree" else len(hashes) / PEERS)
+        tell(f"imagededup, {method}", took * growth, ours, PEERS)
+    return {f"search: {name} s": value for name, value in figures.items()} | {
+        f"search: imagededup {name} {PEERS} s": value for name, value in peers.items()
+    }
+
+
+def tell(name: str, took: float, ours: float, measured: int) -> None:
+    """One peer's line; `measured` hashes, where it was measured with fewer than it is told of."""
+    least = "at least " if name.endswith("bktree") else ""
+    origin = f" (extrapolated from {measured:,})" if measured else ""
+    print(f"    {name}: {least}{took:,.1f} s, {took / ours:,.0f} times as long{origin}")
 
 
 def exhaust(blocks: Any) -> int:
@@ -222,16 +268,21 @@ def brute_force(hashes: np.ndarray) -> int:
     )
 
 
-def bk_tree(hashes: np.ndarray) -> float | None:
-    """Seconds of one query in imagededup's tree, None where it is not installed."""
-    module = optional("imagededup.handlers.search.bktree")
-    methods = optional("imagededup.methods") if module else None
+def imagededup_seconds(hashes: np.ndarray) -> dict[str, float]:
+    """Seconds of imagededup's searches for all pairs, none where it is not installed."""
+    methods = optional("imagededup.methods")
     if methods is None:
-        return None
+        return {}
+    hasher = methods.PHash(verbose=False)
     named = {str(i): f"{int(value):016x}" for i, value in enumerate(hashes)}
-    tree = module.BKTree(named, methods.PHash.hamming_distance)
-    few = list(named.values())[:BK_QUERIES]
-    return timed(lambda: [tree.search(value, tol=RADIUS) for value in few]) / BK_QUERIES
+    return {
+        method: timed(
+            lambda method=method: hasher.find_duplicates(
+                encoding_map=named, max_distance_threshold=RADIUS, search_method=method
+            )
+        )
+        for method in ("bktree", "brute_force")
+    }
 
 
 if __name__ == "__main__":

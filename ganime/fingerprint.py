@@ -18,6 +18,7 @@ from ganime.composition import (
     Colour,
     Composition,
     Mask,
+    close,
     colour_spread,
     composition,
     differs,
@@ -25,7 +26,8 @@ from ganime.composition import (
     ground_colour,
     large,
 )
-from ganime.images import DecodedImage, Pixels, border_pixels, decode, resize
+from ganime.images import DecodedImage, Pixels, border_pixels, decode, median_colour
+from ganime.scaling import resize
 
 THUMBNAIL = 32  # side [px]
 _WORKING_SIDE = 256  # all is measured on a copy whose longer side is this [px]
@@ -63,6 +65,7 @@ class Fingerprint:
     background_fraction: float
     background_texture: float
     sharpness: float
+    strip_fraction: float
     colour_spread: float
     figures: int | None = None
     touched_left: float | None = None
@@ -78,12 +81,14 @@ class Trimmed:
     Attributes:
         box: Left, top, right, bottom [px]; right and bottom are the first beyond it.
         pixels: uint8 sRGB [H, W, 3], the image inside the box, floating marks painted over.
+        strip_fraction: Share of the image that strips along its sides take.
         colour_spread: See `ganime.composition.colour_spread`; of what is not ground.
         composition: Of the image without its strips; None where the ground is not clean.
     """
 
     box: Box
     pixels: Pixels
+    strip_fraction: float
     colour_spread: float
     composition: Composition | None
 
@@ -96,6 +101,7 @@ def fingerprint(content: bytes) -> Fingerprint:
     """
     decoded = decode(content, at_least=_WORKING_SIDE)
     image = _working_copy(decoded.pixels)
+    grey = _grey(image)
     trimmed = trim(image)
     thumbnail = _square(trimmed.pixels)
     phash, mirrored = phash_pair(_grey(thumbnail))
@@ -110,8 +116,9 @@ def fingerprint(content: bytes) -> Fingerprint:
         trim_box=_in_file(trimmed.box, image, decoded),
         thumbnail=thumbnail.tobytes(),
         alpha_fraction=decoded.alpha_fraction,
-        **_border_facts(image),
-        sharpness=_stable(cv2.Laplacian(_grey(image), cv2.CV_32F).var(dtype=np.float64)),
+        **_border_facts(image, grey),
+        sharpness=_sharpness(grey),
+        strip_fraction=trimmed.strip_fraction,
         colour_spread=trimmed.colour_spread,
         **(asdict(trimmed.composition) if trimmed.composition else {}),
     )
@@ -146,6 +153,7 @@ def trim(image: Pixels) -> Trimmed:
     off_median = _off_median(image)
     strips = [_strip(off) for off in off_median]
     picture = _without(image, strips)
+    strip_fraction = 1.0 - (picture.shape[0] * picture.shape[1]) / (image.shape[0] * image.shape[1])
     if any(strips):
         off_median = _off_median(picture)
     margins = [_margin(off) for off in off_median]
@@ -162,6 +170,7 @@ def trim(image: Pixels) -> Trimmed:
     return Trimmed(
         (strips[0] + left, strips[1] + top, strips[0] + right, strips[1] + bottom),
         np.ascontiguousarray(picture[top:bottom, left:right]),
+        strip_fraction,
         spread,
         None if content is None else composition(content),
     )
@@ -174,9 +183,10 @@ def _off_median(image: Pixels) -> list[npt.NDArray[np.float64]]:
     outermost = (image[:, 0], image[0], image[:, -1], image[-1])
     shares = []
     for side, line in enumerate(outermost):
-        off = differs(image, np.median(line, axis=0).astype(np.int16))
-        across = 1 - side % 2  # the lines of left and right are columns
-        share = np.count_nonzero(off, axis=1 - across) / off.shape[1 - across]
+        near = close(image, median_colour(line).astype(np.int16))
+        along = side % 2  # the lines of left and right are columns
+        num_near = cv2.reduce(near, along, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() // 255
+        share = 1.0 - num_near / near.shape[along]
         shares.append(share[::-1] if side >= 2 else share)
     return shares
 
@@ -215,8 +225,7 @@ def _without_marks(picture: Pixels, box: Box, ground: Colour, content: Mask) -> 
     x, y, width, height = cv2.boundingRect(_figures(content))
     if not width:
         return picture, box
-    clean = np.empty_like(picture)
-    clean[:] = ground
+    clean = _flat(picture.shape[0], picture.shape[1], ground)
     cv2.copyTo(
         picture[top:bottom, left:right], large(content, _MARK), clean[top:bottom, left:right]
     )
@@ -258,18 +267,27 @@ def _in_file(box: Box, image: Pixels, decoded: DecodedImage) -> list[int]:
     return [round(side * scale) for side, scale in zip(box, (across, down) * 2, strict=True)]
 
 
-def _border_facts(image: Pixels) -> dict[str, Any]:
+def _flat(height: int, width: int, colour: Colour) -> Pixels:
+    flat = np.empty((height, width, 3), np.uint8)
+    cv2.rectangle(flat, (0, 0), (width, height), tuple(colour.tolist()), cv2.FILLED)
+    return flat
+
+
+def _sharpness(grey: npt.NDArray[np.uint8]) -> float:
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))
+    return _stable(deviation.item() ** 2)
+
+
+def _border_facts(image: Pixels, grey: npt.NDArray[np.uint8]) -> dict[str, Any]:
     border = border_pixels(image, _BORDER)
-    median = np.median(border, axis=0).astype(np.int16)
-    grey = _grey(image)
-    across = cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8)
-    down = cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8)
-    gradient = np.asarray(cv2.magnitude(across, down), np.float32)
-    edges = border_pixels(gradient[..., None], _BORDER)
+    median = median_colour(border).astype(np.int16)
+    slopes = [np.asarray(slope, np.float32)[..., None] for slope in cv2.spatialGradient(grey)]
+    across, down = (border_pixels(slope, _BORDER) for slope in slopes)
+    edges = cv2.magnitude(across, down) / 8  # a step of one level has a slope of 8
     return {
         "border_colour": [int(channel) for channel in median],
         "background_fraction": float(1.0 - differs(border[None], median).mean()),
-        "background_texture": _stable(edges.mean(dtype=np.float64)),
+        "background_texture": _stable(np.mean(edges, dtype=np.float64)),
     }
 
 

@@ -30,15 +30,27 @@ _WHITE = (255, 255, 255)
 _ORIENTATION = 0x0112  # EXIF tag
 _ROWS = 256  # worked on at once
 _MAX_FRAME_COUNT_BYTES = 16_000_000  # counting a GIF's frames walks the file
-_TRANSPOSE = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+# How to set each EXIF orientation upright: rows for columns or not, then the step down and across.
+_UPRIGHT = {
+    2: (False, 1, -1),
+    3: (False, -1, -1),
+    4: (False, -1, 1),
+    5: (True, 1, 1),
+    6: (True, 1, -1),
+    7: (True, -1, -1),
+    8: (True, -1, 1),
 }
+_REDUCED = {  # OpenCV takes only the bits that say by how much; the colours are said beside them
+    by: flag & ~cv2.IMREAD_COLOR_BGR
+    for by, flag in (
+        (1, 0),
+        (2, cv2.IMREAD_REDUCED_COLOR_2),
+        (4, cv2.IMREAD_REDUCED_COLOR_4),
+        (8, cv2.IMREAD_REDUCED_COLOR_8),
+    )
+}
+# Any of these may say how a PNG is turned, and may stand behind its pixels.
+_ORIENTED_PNG = (b"eXIf", b"Raw profile type", b"com.adobe.xmp")
 _JPEG = b"\xff\xd8\xff"
 _SCAN = b"\xff\xda"
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # no restart, and no stuffed byte of a scan
@@ -168,26 +180,23 @@ def border_colour(pixels: Pixels) -> tuple[int, int, int]:
         pixels: uint8 [H, W, 3].
     """
     width = max(1, round(0.01 * min(pixels.shape[:2])))
-    red, green, blue = np.median(border_pixels(pixels, width), axis=0)
+    red, green, blue = median_colour(border_pixels(pixels, width)).tolist()
     return round(red), round(green), round(blue)
 
 
-def resize(pixels: Pixels, height: int, width: int) -> Pixels:
-    """Scale an image: by averaging areas where it shrinks, else by cubic interpolation.
-
-    Averaging neither aliases nor rings (cv2's linear and Lanczos filters alias when they shrink).
+def median_colour(pixels: Pixels) -> npt.NDArray[np.float64]:
+    """Median per channel, what `numpy.median` gives at half the time.
 
     Args:
-        pixels: uint8 [H, W, 3].
-        height: Of the result [px].
-        width: Of the result [px].
+        pixels: uint8 [N, C], at least one.
+
+    Returns:
+        Levels of 255 [C], halves where N is even.
     """
-    if pixels.shape[:2] == (height, width):
-        return pixels.copy()
-    shrinks = height <= pixels.shape[0] and width <= pixels.shape[1]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    scaled = cv2.resize(pixels, (width, height), interpolation=method)
-    return np.asarray(scaled, np.uint8)
+    channels = np.ascontiguousarray(pixels.T)
+    low, high = (len(pixels) - 1) // 2, len(pixels) // 2
+    channels.partition((low, high), axis=1)
+    return (channels[:, low].astype(np.float64) + channels[:, high]) / 2
 
 
 def encode_png(pixels: Pixels) -> bytes:
@@ -208,19 +217,22 @@ def _decode_opened(image: Image.Image, content: bytes, at_least: int | None) -> 
     _check_size(image)
     width, height = image.size
     mode = image.mode
-    orientation = _orientation(image)
     # A GIF's frames are counted by walking its blocks, which a huge hostile one would make long.
     frames = getattr(image, "n_frames", 1) if len(content) <= _MAX_FRAME_COUNT_BYTES else 1
-    if at_least is not None:
-        image.draft(None, (at_least, at_least))
-    image.load()
-    opaque, alpha_fraction = _over_white(_in_srgb(image))
-    if orientation in _TRANSPOSE:
-        opaque = opaque.transpose(_TRANSPOSE[orientation])
+    reduction = 1 if at_least is None else _reduction(min(width, height), at_least)
+    orientation = _orientation(image, content)
+    quick = _decode_plain(image, content, reduction) if frames == 1 else None
+    if quick is None:
+        image.draft(None, (max(1, width // reduction), max(1, height // reduction)))
+        image.load()
+        opaque, alpha_fraction = _over_white(_in_srgb(image))
+        pixels = np.array(opaque)
+    else:
+        pixels, alpha_fraction = quick
     if orientation in (5, 6, 7, 8):
         width, height = height, width
     return DecodedImage(
-        pixels=np.array(opaque),
+        pixels=_upright(pixels, orientation),
         # A JPEG with several pictures inside calls itself MPO.
         format="JPEG" if image.format == "MPO" else str(image.format),
         mode=mode,
@@ -229,6 +241,49 @@ def _decode_opened(image: Image.Image, content: bytes, at_least: int | None) -> 
         frames=frames,
         alpha_fraction=alpha_fraction,
     )
+
+
+def _reduction(side: int, at_least: int) -> int:
+    return next((by for by in (8, 4, 2) if side // by >= at_least), 1)
+
+
+def _decode_plain(
+    image: Image.Image, content: bytes, reduction: int
+) -> tuple[Pixels, float] | None:
+    """The pixels and the share of see-through ones of the common kinds of JPEG and PNG, by OpenCV.
+
+    It is up to twice as fast as Pillow, with the same pixels: both stand on libjpeg-turbo and
+    libpng. None for what is rare, and for what OpenCV refuses; Pillow then says what is wrong.
+    """
+    profile = image.info.get("icc_profile")
+    if profile and _to_srgb(profile, "RGB"):
+        return None
+    data = np.frombuffer(content, np.uint8)
+    if image.format == "JPEG" and image.mode in ("RGB", "L"):
+        flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION | _REDUCED[reduction]
+    elif image.format == "PNG" and image.mode in ("RGB", "L", "P"):
+        if "transparency" in image.info:
+            return None
+        flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    elif image.format == "PNG" and image.mode == "RGBA":
+        flags = cv2.IMREAD_UNCHANGED
+    else:
+        return None
+    pixels = cv2.imdecode(data, flags)
+    if pixels is None or pixels.dtype != np.uint8:
+        return None
+    if pixels.shape[2] == 3:
+        return np.asarray(pixels, np.uint8), 0.0
+    opaque, alpha_fraction = _over_white(Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA)))
+    return np.array(opaque), alpha_fraction
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    if orientation not in _UPRIGHT:
+        return pixels
+    swapped, down, across = _UPRIGHT[orientation]
+    turned = pixels.swapaxes(0, 1) if swapped else pixels
+    return np.ascontiguousarray(turned[::down, ::across])
 
 
 def _check_size(image: Image.Image) -> None:
@@ -275,7 +330,10 @@ def _num_scans(content: bytes) -> int:
     return scans
 
 
-def _orientation(image: Image.Image) -> int:
+def _orientation(image: Image.Image, content: bytes) -> int:
+    # Pillow decodes a whole PNG to look behind its pixels, mostly for nothing.
+    if image.format == "PNG" and not any(mark in content for mark in _ORIENTED_PNG):
+        return 1
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # noqa: BLE001 - broken metadata around good pixels, in any parser's words

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from ganime.backbones.config import BackboneConfig
+from ganime.backbones.fused import can_fuse, fused_maps
 from ganime.backbones.networks import (
     Trunk,
     build_trunk,
@@ -17,9 +18,11 @@ from ganime.backbones.networks import (
     download_state_dict,
     fuse_norms,
     load_trunk,
+    pooled,
     read_state_dict,
 )
-from ganime.errors import ConfigError, WeightsError
+from ganime.device import choose_device, uses_bfloat16
+from ganime.errors import WeightsError
 
 log = logging.getLogger(__name__)
 
@@ -78,9 +81,17 @@ class Backbone:
             for start, batch in _batches(images, self.config.batch):
                 pixels = normalise(resize_uint8(batch, self.config.size).to(self.device))
                 pixels = pixels.to(self.dtype, memory_format=torch.channels_last)
-                measured = self._trunk(pixels).cpu().numpy()
-                found[start : start + self.config.batch] = measured[: len(images) - start]
+                found[start : start + self.config.batch] = self._measure(pixels)[
+                    : len(images) - start
+                ]
         return found
+
+    def _measure(self, pixels: torch.Tensor) -> Features:
+        if can_fuse(self._trunk.network, self.device):
+            features = pooled(fused_maps(self._trunk.network, pixels))
+        else:
+            features = self._trunk(pixels)
+        return features.cpu().numpy()
 
 
 def load_backbone(config: BackboneConfig, learned: Path | None = None) -> Backbone:
@@ -125,7 +136,8 @@ def resize_uint8(images: npt.NDArray[np.uint8] | torch.Tensor, size: int) -> tor
     Returns:
         uint8 [B, 3, size, size] on the CPU, channels last in memory.
     """
-    given = torch.as_tensor(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+    # A copy, as torch wants what it may write to, and datasets are mapped from files.
+    given = torch.as_tensor(np.array(images)).permute(0, 3, 1, 2)
     if given.shape[2:] == (size, size):
         return given
     return F.interpolate(given, (size, size), mode="bicubic", antialias=True)
@@ -138,31 +150,19 @@ def normalise(pixels: torch.Tensor) -> torch.Tensor:
     return (pixels.float() / 255 - mean) / std
 
 
-def choose_device(wanted: str) -> torch.device:
-    """`auto` takes CUDA where there is one.
-
-    Raises:
-        ConfigError: CUDA was asked for and there is none.
-    """
-    has_cuda = torch.cuda.is_available()
-    if wanted == "cuda" and not has_cuda:
-        raise ConfigError("device is cuda, but PyTorch sees no CUDA device: use auto or cpu")
-    return torch.device("cuda" if has_cuda and wanted != "cpu" else "cpu")
-
-
 def choose_dtype(config: BackboneConfig, device: torch.device) -> torch.dtype:
     """`auto` takes bfloat16 where the hardware multiplies it in matrix units and it pays.
 
-    MobileNet's depthwise convolutions use no matrix units: bfloat16 would cost it digits (its
-    features move by 4 %) and gain nothing.
+    MobileNet's depthwise convolutions use no matrix units of a processor: bfloat16 would cost it
+    digits (its features move by 4 %) and gain nothing.
     """
-    if config.precision != "auto":
-        return torch.bfloat16 if config.precision == "bf16" else torch.float32
-    if device.type == "cuda":
-        return torch.bfloat16
-    has_units = bool(torch.cpu.get_capabilities().get("amx_bf16"))
-    pays = has_units and config.architecture != "mobilenet_v2"
-    return torch.bfloat16 if pays else torch.float32
+    if (
+        config.precision == "auto"
+        and device.type == "cpu"
+        and config.architecture == "mobilenet_v2"
+    ):
+        return torch.float32
+    return torch.bfloat16 if uses_bfloat16(config.precision, device) else torch.float32
 
 
 def _batches(

@@ -5,9 +5,9 @@ from typing import Literal
 from pydantic import Field
 
 from ganime.config import Config
+from ganime.device import Device, Precision
 
 Architecture = Literal["resnet18", "resnet34", "resnet50", "vgg16", "mobilenet_v2"]
-Precision = Literal["auto", "fp32", "bf16"]
 
 
 class PretrainingConfig(Config):
@@ -45,6 +45,6 @@ class BackboneConfig(Config):
     precision: Precision = Field(
         "auto", description="auto takes bf16 on CUDA and on processors with AMX, else fp32."
     )
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Device = "auto"
     seed: int = Field(0, ge=0, description="Of random weights and of training on tags.")
     pretraining: PretrainingConfig = PretrainingConfig()

@@ -49,13 +49,17 @@ class Trunk(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Normalised images [B, 3, H, W] to float32 features [B, D]."""
         maps = self._resnet_maps(images) if self.is_resnet else self.network.features(images)
-        # The mean is taken in float32: in bfloat16 it would lose half of its few digits.
-        return maps.float().mean(dim=(2, 3))
+        return pooled(maps)
 
     def _resnet_maps(self, images: torch.Tensor) -> torch.Tensor:
         net = self.network
         maps = net.maxpool(net.relu(net.bn1(net.conv1(images))))
         return net.layer4(net.layer3(net.layer2(net.layer1(maps))))  # type: ignore[no-any-return]
+
+
+def pooled(maps: torch.Tensor) -> torch.Tensor:
+    """Mean of maps [B, D, h, w], float32 [B, D]; bfloat16 would lose half of its few digits."""
+    return maps.float().mean(dim=(2, 3))
 
 
 def build_trunk(architecture: Architecture, seed: int) -> Trunk:

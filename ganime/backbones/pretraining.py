@@ -17,7 +17,6 @@ from torch.nn import functional as F
 
 from ganime.backbones.backbone import (
     Backbone,
-    choose_device,
     choose_dtype,
     load_backbone,
     normalise,
@@ -26,6 +25,7 @@ from ganime.backbones.backbone import (
 from ganime.backbones.config import BackboneConfig, PretrainingConfig
 from ganime.backbones.networks import Trunk, build_trunk
 from ganime.config import digest_of
+from ganime.device import choose_device
 from ganime.errors import WeightsError
 from ganime.store.workspace import Workspace
 

@@ -12,13 +12,14 @@ from ganime.config import Config, digest_of
 from ganime.detectors import DETECTORS, Box, Find
 from ganime.detectors.lbp_face import LbpFace
 from ganime.errors import ImageError
-from ganime.images import DecodedImage, decode, resize
+from ganime.images import DecodedImage, decode
 from ganime.rows import FaceRow
+from ganime.scaling import resize
 from ganime.store.manifest import Manifest, Provenance, Table
 from ganime.store.originals import Originals
 from ganime.store.workspace import Workspace
 
-REVISION = 1
+REVISION = 2
 log = logging.getLogger(__name__)
 
 

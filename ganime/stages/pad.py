@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,14 +21,15 @@ from pydantic import Field, field_validator
 from ganime.config import Config, digest_of
 from ganime.detectors import Box
 from ganime.errors import ConfigError, ImageError, ManifestError
-from ganime.images import Pixels, border_colour, decode, resize
+from ganime.images import Pixels, border_colour, decode
 from ganime.rows import FaceRow, PaddedRow
+from ganime.scaling import resize
 from ganime.store.manifest import Manifest, Provenance, Table, from_arrow, read_part
 from ganime.store.originals import Originals
 from ganime.store.pixels import write_shard
 from ganime.store.workspace import Workspace
 
-REVISION = 1
+REVISION = 2
 log = logging.getLogger(__name__)
 
 Colour = tuple[int, int, int]
@@ -105,11 +107,9 @@ def pad_to_square(image: Pixels, size: int, fill: Colour) -> tuple[Pixels, float
     new_height, new_width = round(height * scale), round(width * scale)
     if min(new_height, new_width) < 1:
         raise ImageError("too_narrow", f"{width} x {height} px has no side left at {size} px")
-    padded = np.empty((size, size, 3), np.uint8)
-    padded[:] = fill
     top, left = (size - new_height) // 2, (size - new_width) // 2
-    padded[top : top + new_height, left : left + new_width] = resize(image, new_height, new_width)
-    return padded, scale
+    rows, columns = slice(top, top + new_height), slice(left, left + new_width)
+    return _on_square(resize(image, new_height, new_width), rows, columns, size, fill), scale
 
 
 def crop_to_square(
@@ -134,11 +134,8 @@ def crop_to_square(
     side = max(1, round(max(right - left, bottom - top) * enlarge))
     rows, down = _cut((top + bottom - side) // 2, side, image.shape[0], size)
     columns, across = _cut((left + right - side) // 2, side, image.shape[1], size)
-    square = np.empty((size, size, 3), np.uint8)
-    square[:] = fill
     part = resize(image[rows, columns], down.stop - down.start, across.stop - across.start)
-    square[down, across] = part
-    return square, size / side
+    return _on_square(part, down, across, size, fill), size / side
 
 
 def plan(
@@ -213,6 +210,13 @@ def _cut(start: int, side: int, length: int, size: int) -> tuple[slice, slice]:
     if target.stop <= target.start:
         raise ImageError("too_narrow", f"{last - first} px of {side} px vanish at {size} px")
     return source, target
+
+
+def _on_square(part: Pixels, down: slice, across: slice, size: int, fill: Colour) -> Pixels:
+    """The part at its place, bars around it; numpy takes thirty times as long to fill them."""
+    top, bottom, left, right = down.start, size - down.stop, across.start, size - across.stop
+    square = cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_CONSTANT, value=fill)
+    return np.asarray(square, np.uint8)
 
 
 def _faces(workspace: Workspace, image_ids: Sequence[str], faces: str) -> dict[str, FaceRow]:

@@ -9,7 +9,7 @@ from ganime.stages.dedupe import REVISION
 
 # Raise REVISION of ganime.stages.dedupe whenever these change: stored facts then expire.
 GOLDEN = {
-    2: {
+    3: {
         "phash": 13747754951607857209,
         "trim_box": [37, 22, 122, 224],
         "thumbnail": [255, 60, 188, 254, 255, 255, 200, 255, 94, 255, 255],
@@ -58,6 +58,13 @@ def test_facts_change_only_with_a_new_revision() -> None:
     for name in ("background_fraction", "background_texture", "sharpness", "colour_spread"):
         assert getattr(facts, name) == pytest.approx(golden[name], rel=0.01)
     assert facts.figures == golden["figures"]
+
+
+def test_strips_along_the_sides_are_measured() -> None:
+    captioned = figure()
+    captioned[-36:] = (0, 120, 0)
+    assert fingerprint(encode_png(figure())).strip_fraction == 0
+    assert fingerprint(encode_png(captioned)).strip_fraction == pytest.approx(36 / 240, abs=0.01)
 
 
 def test_the_hash_of_the_mirror_image_is_the_mirrored_hash() -> None:

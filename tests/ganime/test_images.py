@@ -16,8 +16,9 @@ from ganime.images import (
     decode,
     encode_jpeg,
     encode_png,
-    resize,
+    median_colour,
 )
+from ganime.scaling import resize
 
 RED, WHITE, BLUE = (220, 30, 40), (255, 255, 255), (20, 40, 200)
 
@@ -298,3 +299,81 @@ def test_the_border_colour_is_the_median() -> None:
 
 def test_png_and_back_is_lossless() -> None:
     np.testing.assert_array_equal(decode(encode_png(picture())).pixels, picture())
+
+
+def test_the_median_is_numpys() -> None:
+    rng = np.random.default_rng(3)
+    for number in (1, 2, 7, 100, 1001):
+        colours = rng.integers(0, 256, (number, 3), np.uint8)
+        assert (median_colour(colours) == np.median(colours, axis=0)).all()
+
+
+def raw_png(depth: int, colour: int, channels: int, extra: bytes = b"", first: int = 0) -> bytes:
+    """16 x 9 px of noise in a kind of PNG that Pillow does not write; `first` is a row's filter."""
+    noise = np.random.default_rng(depth + colour)
+    rows = [bytes([first]) + noise.bytes(2 * depth * channels) for _ in range(9)]
+    header = struct.pack(">IIBBBBB", 16, 9, depth, colour, 0, 0, 0)
+    chunks = (b"IHDR", header), (b"IDAT", zlib.compress(b"".join(rows))), (b"IEND", b"")
+    head, *tail = (png_chunk(*chunk) for chunk in chunks)
+    return b"\x89PNG\r\n\x1a\n" + head + extra + b"".join(tail)
+
+
+def of_every_kind() -> dict[str, bytes]:
+    pixels = np.random.default_rng(1).integers(0, 256, (37, 53, 3), np.uint8)
+    image = Image.fromarray(pixels).resize((106, 74))
+    gamma = png_chunk(b"gAMA", struct.pack(">I", 22727))
+    kinds = {
+        f"JPEG {quality} {sampling} {progressive}": saved(
+            image, "JPEG", quality=quality, subsampling=sampling, progressive=progressive
+        )
+        for quality in (30, 95)
+        for sampling in (0, 1, 2)
+        for progressive in (False, True)
+    }
+    kinds |= {f"PNG {mode}": saved(image.convert(mode), "PNG") for mode in ("1", "L", "P", "RGB")}
+    kinds |= {f"palette {bits}": saved(image.quantize(2**bits), "PNG") for bits in (1, 2, 4)}
+    return kinds | {
+        "JPEG grey": saved(image.convert("L"), "JPEG"),
+        "JPEG of RGB": saved(image, "JPEG", keep_rgb=True),
+        "PNG 16 bits": raw_png(16, 2, 3),
+        "PNG grey of 2 bits": raw_png(2, 0, 1),
+        "PNG with a gamma": raw_png(8, 2, 3, gamma),
+    }
+
+
+@pytest.mark.parametrize("kind", of_every_kind())
+def test_both_decoders_see_the_same_pixels(kind: str) -> None:
+    content = of_every_kind()[kind]
+    with Image.open(io.BytesIO(content)) as image:
+        wanted = np.asarray(image.convert("RGB"))
+    assert (decode(content).pixels == wanted).all()
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_reduced_decode_is_upright_too(form: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    large = Image.fromarray(picture()).resize((400, 600))
+    whole = decode(saved(large, form, exif=exif))
+    reduced = decode(saved(large, form, exif=exif), at_least=100)
+    height, width = reduced.pixels.shape[:2]
+    shrunk = resize(whole.pixels, height, width).astype(int)
+    assert np.abs(reduced.pixels - shrunk).mean() < 4
+
+
+def test_an_unknown_row_filter_is_damage() -> None:
+    with pytest.raises(ImageError) as caught:
+        decode(raw_png(8, 2, 3, first=9))
+    assert caught.value.reason == "damaged"
+
+
+def test_transparency_is_laid_over_white_as_pillow_does() -> None:
+    rng = np.random.default_rng(5)
+    pixels = rng.integers(0, 256, (30, 20, 4), np.uint8)
+    image = Image.fromarray(pixels)
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=image.getchannel("A"))
+    decoded = decode(saved(image, "PNG"))
+    assert (decoded.pixels == np.asarray(white)).all()
+    assert decoded.alpha_fraction == pytest.approx((pixels[..., 3] < 255).mean())
