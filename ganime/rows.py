@@ -6,7 +6,7 @@ original bytes, in hex, from crawl to metric. Columns marked volatile (times, ru
 between two runs that are otherwise equal.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -14,7 +14,12 @@ import pyarrow as pa
 
 
 def column(
-    doc: str, *, arrow: pa.DataType | None = None, volatile: bool = False, absent: Any = None
+    doc: str,
+    *,
+    arrow: pa.DataType | None = None,
+    volatile: bool = False,
+    absent: Any = None,
+    default: Any = MISSING,
 ) -> Any:
     """One column.
 
@@ -23,8 +28,10 @@ def column(
         arrow: Its Arrow type where the annotation is not enough.
         volatile: Whether equal runs may differ in it.
         absent: What rows hold that were written before the column was there.
+        default: What a new row holds unless it is told; without one it must be told.
     """
-    return field(metadata={"doc": doc, "arrow": arrow, "volatile": volatile, "absent": absent})
+    metadata = {"doc": doc, "arrow": arrow, "volatile": volatile, "absent": absent}
+    return field(default=default, metadata=metadata)
 
 
 class Row:
@@ -36,6 +43,7 @@ class Row:
         None  # of rows with equal keys, the largest of this column counts
     )
     VERSION: ClassVar[int] = 1  # of the schema
+    MERGES: ClassVar[bool] = False  # many little parts become one; nobody asks for one by its name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +95,7 @@ class PostRow(SeenPost):
     """One post of one crawl, and what came of it: exactly one outcome each."""
 
     FOLDER: ClassVar[str] = "posts"
+    MERGES: ClassVar[bool] = True
     KEY: ClassVar[tuple[str, ...]] = ("crawl_id", "source", "post_id")
     LATEST: ClassVar[str | None] = "attempt"
     VERSION: ClassVar[int] = 2
@@ -108,6 +117,7 @@ class AttemptRow(Row):
     """One request for the file of a post."""
 
     FOLDER: ClassVar[str] = "attempts"
+    MERGES: ClassVar[bool] = True
     KEY: ClassVar[tuple[str, ...]] = ("crawl_id", "source", "post_id", "attempt", "request")
 
     crawl_id: str = column("as in posts")
@@ -151,25 +161,20 @@ class ImageRow(Row):
     background_fraction: float | None = column("share of border pixels close to its median, 0-1")
     background_texture: float | None = column("mean gradient of the border region, 0-255")
     sharpness: float | None = column("variance of the Laplacian of the grey image at 256 px")
-    # Null in older rows, in broken ones and, but for the first, where the ground is not clean.
-    colour_spread: float | None = field(
+    # Null in older rows, in broken ones and, but for the first two, where the ground is not clean.
+    strip_fraction: float | None = column(
+        "share of the image that plain strips along its sides take, with letters or without, 0-1",
         default=None,
-        metadata=column("chroma off its main axis, 0-128; near 0 for a single hue").metadata,
     )
-    figures: int | None = field(
-        default=None, metadata=column("large connected parts that lie on the ground").metadata
+    colour_spread: float | None = column(
+        "chroma off its main axis, 0-128; near 0 for a single hue", default=None
     )
-    touched_left: float | None = field(
-        default=None, metadata=column("share of that side that figures touch, 0-1").metadata
-    )
-    touched_top: float | None = field(
-        default=None, metadata=column("share of that side that figures touch, 0-1").metadata
-    )
-    touched_right: float | None = field(
-        default=None, metadata=column("share of that side that figures touch, 0-1").metadata
-    )
-    touched_bottom: float | None = field(
-        default=None, metadata=column("share of that side that figures touch, 0-1").metadata
+    figures: int | None = column("large connected parts that lie on the ground", default=None)
+    touched_left: float | None = column("share of that side that figures touch, 0-1", default=None)
+    touched_top: float | None = column("share of that side that figures touch, 0-1", default=None)
+    touched_right: float | None = column("share of that side that figures touch, 0-1", default=None)
+    touched_bottom: float | None = column(
+        "share of that side that figures touch, 0-1", default=None
     )
     run_id: str = column("the run that measured it", volatile=True)
 
@@ -194,6 +199,7 @@ class PaddedRow(Row):
     """One image made square; the pixels lie in a shard beside the manifests."""
 
     FOLDER: ClassVar[str] = "padded"
+    MERGES: ClassVar[bool] = True
     KEY: ClassVar[tuple[str, ...]] = ("image_id",)
 
     image_id: str = column("SHA-256 of the original")
@@ -210,6 +216,7 @@ class FeatureRow(Row):
     """A backbone's features of one image."""
 
     FOLDER: ClassVar[str] = "features"
+    MERGES: ClassVar[bool] = True
     KEY: ClassVar[tuple[str, ...]] = ("image_id",)
 
     image_id: str = column("SHA-256 of the original")
@@ -222,6 +229,7 @@ class ScoreRow(Row):
     """One classifier's answer to one question about one image."""
 
     FOLDER: ClassVar[str] = "scores"
+    MERGES: ClassVar[bool] = True
     KEY: ClassVar[tuple[str, ...]] = ("image_id", "measurement", "revision")
 
     image_id: str = column("SHA-256 of the original")

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ganime.duplicates import Duplicate
 from ganime.registry import Component, Registry
+from ganime.store.word_sets import WordSets
 
 Flags = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.float64]
@@ -44,7 +45,7 @@ class Facts:
     image_ids: list[str]
     columns: Mapping[str, Numbers]
     problems: list[str | None]
-    tags: list[frozenset[str]]
+    tags: WordSets
     scores: Mapping[str, Score]
     duplicates: DuplicateFinder
 

@@ -34,13 +34,7 @@ class Tags(Filter):
         """See `Filter.judge`."""
         excluded = {_plain(tag) for tag in (*self.exclude, *self.also)}
         # Millions of images share some thousands of tags: each is spelt plainly once.
-        known = frozenset[str]().union(*facts.tags)
-        ruled_out = frozenset(tag for tag in known if _plain(tag) in excluded)
-        found = {
-            i: sorted(ruled_out & tags)
-            for i, tags in enumerate(facts.tags)
-            if not ruled_out.isdisjoint(tags)
-        }
+        found = facts.tags.holding({tag for tag in facts.tags.words if _plain(tag) in excluded})
         drop = np.zeros(len(facts.image_ids), bool)
         drop[list(found)] = True
         return Verdicts(

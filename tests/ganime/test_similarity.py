@@ -58,6 +58,28 @@ def test_one_part_in_another_colour_is_another_picture() -> None:
     assert score(brown, green) < 0.6
 
 
+def portrait(*, angry: bool = False, shoes: tuple[int, int, int] = (90, 60, 40)) -> np.ndarray:
+    """A round head over a small body, uint8 [320, 320, 3]."""
+    image = np.full((320, 320, 3), 255, np.uint8)
+    cv2.circle(image, (160, 120), 110, (90, 200, 230), -1)
+    for side in (-1, 1):
+        cv2.ellipse(image, (160 + 40 * side, 120), (10, 22), 0, 0, 360, (30, 30, 50), -1)
+        inner, outer = (95, 60) if angry else (78, 82)
+        ends = ((160 + 18 * side, inner), (160 + 70 * side, outer))
+        cv2.line(image, *ends, (30, 30, 50), 9)
+        cv2.rectangle(image, (160 + 45 * side - 22, 262), (160 + 45 * side + 22, 292), shoes, -1)
+    cv2.ellipse(image, (160, 180), (30, 16), 0, 0, 360, (200, 60, 60), -1)
+    cv2.rectangle(image, (90, 222), (230, 262), (60, 60, 120), -1)
+    return image
+
+
+def test_a_small_part_drawn_anew_is_another_picture() -> None:
+    same = cv2.resize(portrait(), (150, 150), interpolation=cv2.INTER_AREA)
+    assert score(portrait(), np.asarray(same, np.uint8)) > 0.95
+    assert score(portrait(), portrait(angry=True)) < 0.85
+    assert score(portrait(), portrait(shoes=(235, 235, 230))) < 0.85
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_another_drawing_is_another_picture(seed: int) -> None:
     assert score(drawing(seed), drawing(seed + 100)) < 0.3

@@ -7,11 +7,14 @@ import pytest
 from pydantic import ValidationError
 
 from ganime.filters import FILTERS, Facts, Filter, Verdicts
+from ganime.filters.alpha import Alpha
+from ganime.filters.caption import Caption
 from ganime.filters.cut_off import CutOff
 from ganime.filters.figures import Figures
 from ganime.filters.monochrome import Monochrome
 from ganime.filters.sharpness import Sharpness
 from ganime.filters.tags import PITFALLS, Tags
+from ganime.store.word_sets import WordSets
 
 NAN = math.nan
 
@@ -25,7 +28,7 @@ def judged(
         image_ids=[f"{i:064x}" for i in range(num)],
         columns={"background_fraction": np.ones(num), **values},
         problems=[None] * num,
-        tags=tags if tags is not None else [frozenset()] * num,
+        tags=WordSets.of(tags if tags is not None else [[]] * num),
         scores={},
         duplicates=lambda ids, similarity: {},
     )
@@ -38,9 +41,22 @@ def words(verdicts: Verdicts) -> list[str]:
 
 
 def test_a_picture_of_one_hue_is_monochrome() -> None:
-    verdicts = judged(Monochrome(), colour_spread=[0.0, 0.9, 1.5, 14.0, NAN])
+    verdicts = judged(Monochrome(), colour_spread=[0.0, 0.7, 0.8, 14.0, NAN])
     assert words(verdicts) == ["drop", "drop", "keep", "keep", "abstain"]
     assert verdicts.reason == "monochrome"
+
+
+def test_next_to_nothing_on_a_transparent_ground_goes() -> None:
+    verdicts = judged(Alpha(), alpha_fraction=[0.0, 0.8, 0.97, NAN])
+    assert words(verdicts) == ["keep", "keep", "drop", "abstain"]
+    assert verdicts.reason == "transparent"
+    assert words(judged(Alpha(fraction=0), alpha_fraction=[0.0, 0.01])) == ["keep", "drop"]
+
+
+def test_a_picture_in_a_frame_goes() -> None:
+    verdicts = judged(Caption(), strip_fraction=[0.0, 0.02, 0.1, NAN])
+    assert words(verdicts) == ["keep", "keep", "drop", "abstain"]
+    assert verdicts.reason == "caption_or_frame"
 
 
 def test_a_blurred_picture_goes() -> None:
@@ -104,7 +120,9 @@ def test_the_tags_are_the_users_to_choose() -> None:
     assert words(judged(Tags(exclude=()), tags=tags)) == ["keep"] * 3
 
 
-@pytest.mark.parametrize("name", ["monochrome", "sharpness", "figures", "cut_off", "tags"])
+@pytest.mark.parametrize(
+    "name", ["alpha", "caption", "monochrome", "sharpness", "figures", "cut_off", "tags"]
+)
 def test_a_rule_is_found_by_its_name(name: str) -> None:
     assert FILTERS.build(name).rule == name
     assert words(judged(FILTERS.build("tags"), tags=[])) == []
