@@ -10,6 +10,8 @@ DEFAULTS = {
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     # The library's own loggers reach the run's page.
     "PREFECT_LOGGING_EXTRA_LOGGERS": "ganime",
+    # Some of what they say is said before the run begins.
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     # The embedded server needs up to 15 s on a slow disk.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "60",
     # Shards run in threads of their own; BLAS and OpenMP threads on top would spin against them.

@@ -4,6 +4,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,7 +36,7 @@ class Config(BaseModel):
         try:
             return cls.model_validate(settings)
         except ValidationError as error:
-            raise ConfigError(_explain(error)) from error
+            raise ConfigError(explain(error, cls)) from error
 
 
 def digest_of(*parts: str) -> str:
@@ -94,13 +95,42 @@ def _value(text: str) -> Any:
         return text
 
 
-def _explain(error: ValidationError) -> str:
+def _unknown(name: str, model: type[BaseModel]) -> str:
+    """What to say of a setting that a class of settings has not: the likeliest, else all it has."""
+    known = list(model.model_fields)
+    alike = get_close_matches(name, known, 1)
+    advice = f"did you mean {alike[0]}?" if alike else f"known: {', '.join(known) or 'none'}"
+    return f"unknown setting; {advice}"
+
+
+def explain(error: ValidationError, model: type[BaseModel], whole: str = "settings") -> str:
+    """What is wrong with settings, in one line: each field, what it has and what it should.
+
+    Args:
+        error: What pydantic says.
+        model: The class of the settings.
+        whole: What to call them where a problem is not one field's.
+    """
     problems = []
     for detail in error.errors():
-        where = ".".join(str(part) for part in detail["loc"]) or "settings"
+        where = ".".join(str(part) for part in detail["loc"]) or whole
         if detail["type"] == "extra_forbidden":
-            problems.append(f"{where}: unknown setting")
+            *path, name = detail["loc"]
+            problems.append(f"{where}: {_unknown(str(name), _inner(model, path))}")
         else:
             message = detail["msg"].removeprefix("Value error, ")
-            problems.append(f"{where}: {message} (got {detail['input']!r:.80})")
+            # A whole table would hide the message that names the setting in it.
+            is_table = isinstance(detail["input"], Mapping)
+            got = "" if is_table else f" (got {detail['input']!r:.80})"
+            problems.append(f"{where}: {message}{got}")
     return "; ".join(problems)
+
+
+def _inner(model: type[BaseModel], path: Iterable[int | str]) -> type[BaseModel]:
+    """The class of the settings at a place inside others, as deep as fields hold one class each."""
+    for part in path:
+        field = model.model_fields.get(str(part))
+        annotation = field.annotation if field else None
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
+    return model

@@ -17,7 +17,7 @@ from pydantic import (
     model_serializer,
 )
 
-from ganime.config import Config
+from ganime.config import Config, explain
 
 
 class Component(Config):
@@ -85,17 +85,7 @@ class Registry(Generic[ComponentT]):
             return self._classes[name].model_validate(options)
         except ValidationError as error:
             # Pydantic nests this one's problems under the field that holds the component.
-            raise ValueError(
-                "; ".join(
-                    f"{'.'.join(map(str, problem['loc'])) or name}: "
-                    + (
-                        "unknown setting"
-                        if problem["type"] == "extra_forbidden"
-                        else problem["msg"]
-                    )
-                    for problem in error.errors()
-                )
-            ) from error
+            raise ValueError(explain(error, self._classes[name], name)) from error
 
     def field(self) -> Any:
         """The annotation of a config field that holds such a component."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flows.cli import CrawlOptions, read_queries
+from flows.cli.crawl import CrawlOptions, read_queries
 from ganime.errors import ConfigError
 from ganime.practice.corpus import Corpus
 from ganime.practice.server import PracticeServer

@@ -42,6 +42,13 @@ def test_an_unknown_setting_is_named() -> None:
         Outer.parse({"inner": {"colour": 1}})
 
 
+def test_of_unknown_settings_the_likeliest_is_named_else_all_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"^inner\.sise: unknown setting; did you mean size\?$"):
+        Outer.parse({"inner": {"sise": 1}})
+    with pytest.raises(ConfigError, match=r"^colour: unknown setting; known: inner, name$"):
+        Outer.parse({"colour": 1})
+
+
 def test_a_value_out_of_range_is_named_with_what_was_given() -> None:
     with pytest.raises(ConfigError, match=r"inner\.size: .*greater than or equal to 32.*got 3"):
         Outer.parse({"inner": {"size": 3}})

@@ -1,0 +1,64 @@
+"""Options that commands share, and how all of them look in `--help`."""
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from cyclopts import App, Group, Parameter
+from cyclopts.validators import Number
+
+WHERE = Group("Where", sort_key=1)
+WHAT = Group("What", sort_key=2)
+HOW = Group("How", sort_key=3)
+
+
+def shown_default(value: Any) -> str | None:
+    """A default as `--help` shows it; None for those that only say that nothing was given."""
+    return None if value is False or value in ("", (), None) else str(value)
+
+
+# No `--no-debug`; `--help` without `[default: ()]` and its like.
+DEFAULTS = Parameter(negative="", show_default=shown_default)
+
+
+def option(group: Group, text: str, *names: str, least: int | None = None) -> Parameter:
+    """One command-line option.
+
+    Args:
+        group: Its box in `--help`.
+        text: What it says there.
+        names: Its spellings, where the argument's name is not enough.
+        least: The smallest number it may be.
+    """
+    limits = None if least is None else Number(gte=least)
+    return Parameter(name=names or None, help=text, group=group, validator=limits)
+
+
+WorkspaceOption = Annotated[
+    str, option(WHERE, "Folder or fsspec URL of the workspace.", "--workspace", "-w")
+]
+DebugOption = Annotated[
+    bool, option(HOW, "Show Prefect's log and, on failure, the traceback.", "--debug")
+]
+JsonOption = Annotated[bool, option(HOW, "Print JSON, for scripts.", "--json")]
+DatasetArgument = Annotated[str, Parameter(help="name, or name/version; empty for the only one.")]
+ReferenceArgument = Annotated[
+    str,
+    Parameter(help="Image id (6 or more digits), source/post_id, a post's URL, or an image file."),
+]
+PortOption = Annotated[
+    int,
+    Parameter(help="Port of the practice booru.", group=WHERE, validator=Number(gte=0, lte=65535)),
+]
+PersonOption = Annotated[str, option(WHAT, "Who says so; your login name if you do not say.")]
+
+
+def register(app: App, command: Callable[..., None], **options: Any) -> None:
+    """Add a command whose `--help` ends with the examples of its docstring.
+
+    Cyclopts takes a section `Examples:` for one about an argument and leaves it out.
+    """
+    _, _, text = inspect.cleandoc(command.__doc__ or "").partition("Examples:\n")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    epilogue = "\n".join(["Examples:", *(f"  {line}" for line in lines)]) if lines else ""
+    app.command(command, help_epilogue=epilogue, **options)

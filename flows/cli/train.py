@@ -1,0 +1,52 @@
+"""`ganime train`: another generator on a dataset that is there."""
+
+from typing import Annotated, Literal
+
+from flows.cli.console import open_workspace, say
+from flows.cli.options import HOW, WHAT, DatasetArgument, DebugOption, WorkspaceOption, option
+
+Budget = Literal["minutes", "evening", "night"]
+
+
+def train(
+    dataset: DatasetArgument = "",
+    /,
+    *,
+    recipe: Annotated[
+        str, option(WHAT, "dcgan, lsgan, wgan_gp, progan, stylegan2 or r3gan.")
+    ] = "r3gan",
+    budget: Annotated[Budget, option(WHAT, "How long: minutes, evening or night.")] = "minutes",
+    nimg: Annotated[int | None, option(WHAT, "Images to show instead.", least=1)] = None,
+    tags: Annotated[
+        tuple[str, ...],
+        option(WHAT, "Tags it can be asked for later, or all; repeatable.", "--tags"),
+    ] = (),
+    set: Annotated[
+        tuple[str, ...],
+        option(HOW, "Any other setting, for example recipe.lr=1e-3 or batch=32.", "--set"),
+    ] = (),
+    workspace: WorkspaceOption = "workspace",
+    debug: DebugOption = False,
+) -> None:
+    """Train a generator on a dataset; the same command carries on after an interruption.
+
+    Examples:
+
+        ganime train --recipe stylegan2 --budget evening
+
+        ganime train characters --tags all --nimg 200000 --set augment.name=ada
+    """
+    store = open_workspace(workspace, debug=debug)
+    from ganime.presets import training
+    from ganime.recurate import find_dataset
+    from ganime.store.pixels import Dataset
+
+    found = find_dataset(store, dataset)
+    side = Dataset(store, found.name, found.version).images.shape[1]
+    wishes = {"nimg": nimg, "tags": tags or None}
+    config = training(recipe, side, budget, wishes, set)
+    from flows.train_gan import train_gan
+
+    model = train_gan(workspace, found, config)
+    place = store.describe(f"models/{model}")
+    say(f"model {model} in {place}", f"see it: ganime generate {model[:8]} --grid")
