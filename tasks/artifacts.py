@@ -19,7 +19,8 @@ from ganime.stages.curate import DatasetRef
 from ganime.store.manifest import Table
 from ganime.store.pixels import Dataset, PaddedPixels, Pixels
 from ganime.store.workspace import Workspace
-from ganime.training.snapshot import load_generator, tile
+from ganime.training.sheets import tile
+from ganime.training.snapshot import load_generator
 
 NUM_EXAMPLES = 6  # per reason; keeps the artifact below 50 kB
 SIDE = 64  # [px]

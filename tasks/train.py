@@ -2,7 +2,7 @@
 
 from prefect import task
 
-from ganime.stages import train
+from ganime.stages import train, train_together
 from ganime.stages.curate import DatasetRef
 from ganime.stages.train import TrainConfig
 from ganime.store.pixels import Dataset
@@ -14,13 +14,15 @@ from tasks.progress import training_progress
 @task(name="train", tags=["gpu"], **STAGE)
 def train_task(workspace: Workspace, config: TrainConfig, dataset: DatasetRef, run_id: str) -> str:
     """See `ganime.stages.train.run`."""
-    data = Dataset(workspace, dataset.name, dataset.version)
+    named = (dataset.name, dataset.version)
     with training_progress() as progress:
+        if config.processes > 1:
+            return train_together.run(workspace, config, named, run_id, progress)
         return train.run(
             workspace,
             config,
-            images=data.split("train"),
-            dataset_version=str(dataset),
-            run_id=run_id,
-            progress=progress,
+            train_together.examples_of(Dataset(workspace, *named)),
+            str(dataset),
+            run_id,
+            progress,
         )

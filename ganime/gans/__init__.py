@@ -1,9 +1,57 @@
 """GAN recipes: one file each, found by name. A recipe is two networks, two losses and penalties."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganime.registry import Component, Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where training stands in an update, and what its images were asked to show.
+
+    Attributes:
+        nimg: Real images shown before it.
+        total: Real images that the run shows in all.
+        batch: Real images per update, those of all processes together.
+        tags: Tag vectors float32 [B, T] of the images at hand; None without conditions.
+    """
+
+    nimg: int
+    total: int
+    batch: int
+    tags: Tensor | None = None
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that lies behind, 0-1."""
+        return min(1.0, self.nimg / self.total)
+
+    def every(self, updates: int) -> bool:
+        """Whether something due once in so many updates is due now; depends on `nimg` alone."""
+        return (self.nimg // self.batch) % updates == 0
+
+
+@runtime_checkable
+class StyleNetwork(Protocol):
+    """A generator in two halves, whose styles can be averaged, mixed and searched."""
+
+    num_styles: int
+    """How many layers L take a style of their own."""
+    average_style: Tensor
+    """Mean style [W]: what truncation pulls towards."""
+
+    def mapping(self, z: Tensor, tags: Tensor | None = None) -> Tensor:
+        """Latents z [B, Z] -> styles w [B, W]."""
+        ...
+
+    def synthesis(self, styles: Tensor) -> Tensor:
+        """Styles [B, L, W], one for each layer -> images [B, 3, R, R] in [-1, 1]."""
+        ...
 
 
 class Recipe(Component):
@@ -25,6 +73,14 @@ class Recipe(Component):
         return False
 
     @property
+    def neutral_logit(self) -> float | None:
+        """Logit at which the discriminator is undecided; None where logits mean nothing alone.
+
+        What adaptive augmentation compares with.
+        """
+        return 0.0
+
+    @property
     def num_latents(self) -> int:
         """Length Z of the latent vector."""
         raise NotImplementedError
@@ -34,19 +90,27 @@ class Recipe(Component):
         """Discriminator updates per generator update; each shows a batch of its own."""
         return 1
 
-    def generator(self, resolution: int) -> nn.Module:
-        """A new generator: z float32 [B, Z], standard normal -> images [B, 3, R, R] in [-1, 1].
+    def latents(self, normal: Tensor) -> Tensor:
+        """Latents from standard normal numbers [B, Z], for recipes with another distribution."""
+        return normal
+
+    def generator(self, resolution: int, num_tags: int = 0) -> nn.Module:
+        """A new generator: (z float32 [B, Z], tags [B, T]) -> images [B, 3, R, R] in [-1, 1].
 
         Args:
-            resolution: R, a power of two from 32 to 256.
+            resolution: R, a power of two from 32 to 512.
+            num_tags: T; 0 for one without conditions, which is called with z alone.
         """
         raise NotImplementedError
 
-    def discriminator(self, resolution: int) -> nn.Module:
-        """A new discriminator: images [B, 3, R, R] in [-1, 1] -> logits [B], high for real.
+    def discriminator(self, resolution: int, num_tags: int = 0) -> nn.Module:
+        """A new discriminator: (images [B, 3, R, R] in [-1, 1], tags [B, T]) -> logits [B].
+
+        Logits are high for real.
 
         Args:
-            resolution: R, a power of two from 32 to 256.
+            resolution: R, a power of two from 32 to 512.
+            num_tags: T; 0 for one without conditions, which is called with images alone.
         """
         raise NotImplementedError
 
@@ -70,7 +134,7 @@ class Recipe(Component):
         raise NotImplementedError
 
     def discriminator_penalty(
-        self, discriminator: nn.Module, real: Tensor, fake: Tensor, nimg: int
+        self, discriminator: nn.Module, real: Tensor, fake: Tensor, step: Step
     ) -> Tensor | None:
         """What is added to the discriminator's loss, a scalar; None where there is nothing.
 
@@ -78,21 +142,25 @@ class Recipe(Component):
             discriminator: To differentiate.
             real: What it saw [B, 3, R, R], augmented.
             fake: The same of the generator's, cut from its graph.
-            nimg: Real images shown so far, for penalties that are due only now and then.
+            step: Where training stands; its tags are those of reals and fakes alike.
         """
         return None
 
-    def generator_penalty(self, generator: nn.Module, z: Tensor, nimg: int) -> Tensor | None:
+    def generator_penalty(self, generator: nn.Module, z: Tensor, step: Step) -> Tensor | None:
         """What is added to the generator's loss, a scalar; None where there is nothing."""
         return None
 
-    def advance(
-        self, generator: nn.Module, discriminator: nn.Module, nimg: int, total: int
-    ) -> None:
-        """Called before every update, for schedules (growing networks, learning rates).
+    def advance(self, generator: nn.Module, discriminator: nn.Module, step: Step) -> None:
+        """Called before every update, for schedules (growing networks, fading noise).
 
-        Must depend on its arguments alone, so that a resumed run finds the same state.
+        Must depend on its arguments alone, so that a resumed run finds the same state. Not called
+        for samples: what they need of it stands in the networks' buffers.
         """
+
+
+def conditions(tags: Tensor | None) -> Sequence[Tensor]:
+    """Further arguments of a network: the tags where there are any."""
+    return () if tags is None else (tags,)
 
 
 GANS: Registry[Recipe] = Registry(Recipe, "ganime.gans")

@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class MinibatchDeviation(nn.Module):
@@ -30,6 +31,148 @@ class MinibatchDeviation(nn.Module):
         channel = deviation.repeat_interleave(group).view(batch, 1, 1, 1)
         channel = channel.expand(batch, 1, height, width).to(features.dtype)
         return torch.cat([features, channel], dim=1)
+
+
+class EqualisedLinear(nn.Module):
+    """A linear layer whose weights are scaled when used (ProGAN, Karras et al. 1710.10196, 4.1).
+
+    All weights start from N(0, 1), so Adam, which moves every weight by about the learning rate,
+    moves all layers at one relative pace.
+
+    Args:
+        inputs: I.
+        outputs: O.
+        gain: Deviation of the outputs for inputs of unit variance; √2 makes up for a leaky ReLU.
+        lr_multiplier: How fast weights and biases learn next to the other layers'.
+        bias: What biases start at.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        gain: float = 1.0,
+        lr_multiplier: float = 1.0,
+        bias: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((outputs,), bias / lr_multiplier))
+        self.scale, self.lr_multiplier = gain * lr_multiplier / math.sqrt(inputs), lr_multiplier
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, I] -> [B, O]."""
+        return F.linear(x, self.weight * self.scale, self.bias * self.lr_multiplier)
+
+
+class EqualisedConv2d(nn.Module):
+    """A convolution that keeps the side, its weights scaled when used; see `EqualisedLinear`.
+
+    Args:
+        inputs: Channels that come in, I.
+        outputs: Channels that go out, O.
+        kernel: Side of the kernel, odd.
+        gain: Deviation of the outputs for inputs of unit variance.
+        bias: Whether there are biases; they start at zero.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, gain: float = 1.0, bias: bool = True
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.scale, self.padding = gain / (kernel * math.sqrt(inputs)), kernel // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, I, H, W] -> [B, O, H, W]."""
+        return F.conv2d(x, self.weight * self.scale, self.bias, padding=self.padding)
+
+
+def pixel_norm(x: Tensor) -> Tensor:
+    """Scale to unit mean square over dimension 1 (ProGAN, 1710.10196, 4.2)."""
+    return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
+
+
+class TagEmbedding(nn.Module):
+    """Tag vectors as one vector of unit variance, to set beside a latent.
+
+    Args:
+        num_tags: T.
+        width: Length E of what comes out.
+    """
+
+    def __init__(self, num_tags: int, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(num_tags, width, bias=False)
+        nn.init.normal_(self.linear.weight)
+
+    def forward(self, tags: Tensor) -> Tensor:
+        """[B, T] -> [B, E]; a vector without any tag stays zero."""
+        embedded = self.linear(tags).float()
+        scale = (embedded.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
+        normalised: Tensor = embedded * scale
+        return normalised
+
+
+class TagProjection(nn.Module):
+    """How well features go with tags: the projection discriminator's second term.
+
+    Miyato, Koyama: cGANs with Projection Discriminator, 2018, 1802.05637, equation 3; for several
+    tags at once, V·y is the sum of their vectors. Starts at zero, so the discriminator learns what
+    is real before what fits.
+
+    Args:
+        num_tags: T.
+        num_features: F.
+    """
+
+    def __init__(self, num_tags: int, num_features: int) -> None:
+        super().__init__()
+        self.vectors = nn.Linear(num_tags, num_features, bias=False)
+        nn.init.zeros_(self.vectors.weight)
+
+    def forward(self, features: Tensor, tags: Tensor) -> Tensor:
+        """Features [B, F], tags [B, T] -> [B], to add to the logits."""
+        products: Tensor = features * self.vectors(tags)
+        # Over the root of F, so that many features do not make the term steep.
+        return products.sum(dim=1) / math.sqrt(features.shape[1])
+
+
+def with_tags(z: Tensor, embedding: TagEmbedding | None, tags: Tensor | None) -> Tensor:
+    """Latents [B, Z], with the embedded tags behind them where there are any: [B, Z + E].
+
+    Raises:
+        ValueError: a network with conditions was called without tags, or the other way round.
+    """
+    if (embedding is None) != (tags is None):
+        raise ValueError(
+            "a generator with conditions wants tags"
+            if tags is None
+            else "this generator was built without conditions and takes no tags"
+        )
+    return z if embedding is None or tags is None else torch.cat([z, embedding(tags)], dim=1)
+
+
+def with_fit(
+    logits: Tensor, features: Tensor, projection: nn.Module | None, tags: Tensor | None
+) -> Tensor:
+    """Logits [B], plus how well features [B, F] go with the tags where there are any: [B].
+
+    Raises:
+        ValueError: a network with conditions was called without tags, or the other way round.
+    """
+    if (projection is None) != (tags is None):
+        raise ValueError(
+            "a discriminator with conditions wants tags"
+            if tags is None
+            else "this discriminator was built without conditions and takes no tags"
+        )
+    if projection is None or tags is None:
+        return logits
+    fit: Tensor = projection(features, tags)
+    return logits + fit
 
 
 def widths_between(width: int, widest: int, resolution: int) -> list[int]:

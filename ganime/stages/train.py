@@ -1,34 +1,49 @@
 """Train a generator on a dataset version; kill it any time, the same call goes on."""
 
+import dataclasses
 import json
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from pydantic import Field, field_validator
+import torch
+from pydantic import Field, field_validator, model_validator
 
+from ganime.augmentations import AUGMENTATIONS
+from ganime.augmentations.diffaugment import DiffAugment
 from ganime.config import Config, digest_of
+from ganime.device import Device, Precision, choose_device, uses_bfloat16
 from ganime.errors import ConfigError
-from ganime.gans import GANS, Recipe
+from ganime.gans import GANS
 from ganime.gans.dcgan import Dcgan
 from ganime.gans.layers import num_parameters
-from ganime.rows import MetricRow
-from ganime.store.manifest import Provenance, Table
+from ganime.store.manifest import Provenance
 from ganime.store.workspace import Workspace
-from ganime.training import checkpoint, snapshot
-from ganime.training.augment import Change
-from ganime.training.dataset import Batches
-from ganime.training.device import Device, Precision, choose_device, isolated, uses_bfloat16
-from ganime.training.ema import calibrated
-from ganime.training.loop import Pace, Progress, Trainer
+from ganime.training.batches import Batches, Examples
+from ganime.training.device import isolated
+from ganime.training.generator import Blueprint, Images
+from ganime.training.loop import Options, Progress, Trainer
+from ganime.training.run import Run, Schedule, Score, finished_key, write_finish
+from ganime.training.world import World, joined
 
 log = logging.getLogger(__name__)
-REVISION = 1  # raise it whenever the trained weights change: models then get new ids
+REVISION = 2  # raise it whenever the trained weights change: models then get new ids
+
+ALL_TAGS = ("all",)
+MOST_TAG_EXAMPLES = 4096  # tag vectors that a generator keeps, to sample from
 
 # What decides where and how safely a model is trained, not which.
-_NOT_IN_ID = {"device", "num_threads", "checkpoint_nimg", "keep_checkpoints"}
+_NOT_IN_ID = {
+    "device",
+    "num_threads",
+    "processes",
+    "checkpoint_nimg",
+    "keep_checkpoints",
+    "max_rollbacks",
+    "tensorboard",
+}
 
 
 class TrainConfig(Config):
@@ -38,39 +53,81 @@ class TrainConfig(Config):
         default_factory=Dcgan, description="Networks, losses and learning rates."
     )
     resolution: int = Field(
-        64, ge=32, le=256, description="Side of the images [px], a power of two."
+        64, ge=32, le=512, description="Side of the images [px], a power of two."
+    )
+    tags: tuple[str, ...] = Field(
+        (), description="Tags that the generator can be asked for; `all` for all of the dataset's."
     )
     nimg: int = Field(60_000, ge=1, description="Real images to show in all.")
-    batch: int = Field(16, ge=2, le=4096, description="Images per update.")
+    batch: int = Field(16, ge=2, le=4096, description="Images per update, of all processes.")
+    accumulate: int = Field(
+        1, ge=1, description="Parts of a batch that pass the networks apart, to save memory."
+    )
     ema_kimg: float = Field(
         4.0, gt=0, description="Half-life of the averaged generator, in thousands of images."
     )
-    snapshot_nimg: int = Field(
-        6_000, ge=1, description="Images between snapshots; one more comes early."
-    )
-    checkpoint_nimg: int = Field(6_000, ge=1, description="Images between checkpoints.")
-    metric_nimg: int = Field(512, ge=1, description="Images between rows of metrics.")
-    keep_checkpoints: int = Field(2, ge=1, description="How many checkpoints to keep.")
-    augment: tuple[Change, ...] = Field(
-        ("translation",), description="DiffAugment: colour, translation, cutout; empty for none."
+    augment: AUGMENTATIONS.field() = Field(  # type: ignore[valid-type]
+        default_factory=DiffAugment, description="What the discriminator sees changed."
     )
     cooldown: float = Field(
         0.5, ge=0, le=1, description="Last share of the run, in which learning rates fall to zero."
     )
-    mirror: bool = Field(True, description="Show half of the real images mirrored.")
+    mirror: bool = Field(
+        True, description="Show half of the real images mirrored; wrong for asymmetric characters."
+    )
     precision: Precision = Field(
         "auto", description="auto is bf16 on CUDA and on CPUs with AMX, else fp32."
     )
     seed: int = Field(0, ge=0, description="Of all random numbers.")
+    snapshot_nimg: int = Field(
+        6_000, ge=1, description="Images between snapshots; one more comes early."
+    )
+    metric_nimg: int = Field(512, ge=1, description="Images between rows of metrics.")
+    patience: int = Field(
+        0, ge=0, description="End after so many snapshots without a better score; 0 never does."
+    )
+    stop_on_collapse: bool = Field(
+        False, description="End when samples look alike, instead of warning only."
+    )
+    max_rollbacks: int = Field(
+        2, ge=0, description="How often to go back at half the rates when a loss is not finite."
+    )
+    checkpoint_nimg: int = Field(6_000, ge=1, description="Images between checkpoints.")
+    keep_checkpoints: int = Field(2, ge=1, description="How many checkpoints to keep.")
+    tensorboard: bool = Field(False, description="Write events for TensorBoard too.")
     device: Device = Field("auto", description="auto is cuda where there is one.")
-    num_threads: int = Field(0, ge=0, description="CPU threads; 0 for all but one.")
+    num_threads: int = Field(
+        0, ge=0, description="CPU threads of a process; 0 for all but one, shared out."
+    )
+    processes: int = Field(
+        1, ge=1, description="Processes that train together on this machine, one for each GPU."
+    )
 
     @field_validator("resolution")
     @classmethod
     def _power_of_two(cls, resolution: int) -> int:
         if resolution & (resolution - 1):
-            raise ValueError("wanted a power of two: 32, 64, 128 or 256")
+            raise ValueError("wanted a power of two: 32, 64, 128, 256 or 512")
         return resolution
+
+    @model_validator(mode="after")
+    def _augmentation_can_listen(self) -> "TrainConfig":
+        if self.augment.listens and self.recipe.neutral_logit is None:
+            raise ValueError(
+                f"augment adapts to the sign of D(real), which means nothing in "
+                f"{self.recipe.component}: set augment.target to null and augment.probability, or "
+                "take diffaugment"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _batch_can_be_shared_out(self) -> "TrainConfig":
+        if self.batch % (self.processes * self.accumulate):
+            raise ValueError(
+                f"batch is {self.batch}, which {self.processes} processes x {self.accumulate} "
+                "parts do not divide: give a multiple"
+            )
+        return self
 
 
 def model_id(dataset_version: str, config: TrainConfig) -> str:
@@ -82,40 +139,48 @@ def model_id(dataset_version: str, config: TrainConfig) -> str:
 def run(
     workspace: Workspace,
     config: TrainConfig,
-    images: npt.NDArray[np.uint8],
+    examples: Examples,
     dataset_version: str,
     run_id: str,
     progress: Callable[[Progress], None] | None = None,
+    score: Score | None = None,
 ) -> str:
     """Train until all images were shown; a run that was cut off goes on from its last checkpoint.
 
     Writes below `models/<id>/`: config.json, checkpoints/, snapshots/ (the averaged generator),
-    samples/ (a grid for each), metrics/, and finished.json last.
+    samples/ (a grid for each), metrics/, progress.webp (all grids after each other), nearest.png
+    (samples beside the training images nearest to them), and finished.json last. Started by
+    torchrun, all its processes train this one model, and the first of them writes.
 
     Args:
         workspace: Where.
         config: The settings.
-        images: uint8 sRGB [N, R, R, 3]; may be memory-mapped.
+        examples: The images, and the dataset's tags.
         dataset_version: Names the images, for example `name/version`.
         run_id: Kept in the footer of the metrics.
         progress: Called after every update.
+        score: Judges each snapshot, less being better.
 
     Returns:
         The model's id.
 
     Raises:
-        ConfigError: the images are too few or of another size than `resolution`.
-        TrainingDiverged: a loss is no longer finite.
+        ConfigError: the images are too few or of another size than `resolution`, or the dataset
+            lacks a tag.
+        TrainingDiverged: a loss is no longer finite, at lower learning rates neither.
     """
-    _check(images, config)
+    _check(examples.images, config)
+    examples = _with_tags(examples, config.tags)
     identity = model_id(dataset_version, config)
-    if workspace.exists(_finished_key(identity)):
+    if workspace.exists(finished_key(identity)):
         log.info("train: model %s is finished, nothing to do", identity)
         return identity
-    with isolated(config.num_threads):
-        trainer = _trainer(config, images)
-        described = _describe(identity, config, dataset_version, len(images), trainer)
-        workspace.write_text(f"models/{identity}/config.json", json.dumps(described, indent=2))
+    device = choose_device(config.device)
+    with isolated(config.num_threads), joined(device) as world:
+        make = partial(_trainer, config, examples, device, world)
+        if world.leads:
+            described = _describe(identity, config, dataset_version, examples, make())
+            workspace.write_text(f"models/{identity}/config.json", json.dumps(described, indent=2))
         provenance = Provenance(
             stage="train",
             revision=REVISION,
@@ -123,106 +188,95 @@ def run(
             run_id=run_id,
             parents={"dataset": dataset_version},
         )
-        _Run(workspace, identity, config, trainer, provenance).train(progress)
+        training = Run(
+            workspace,
+            identity,
+            _schedule(config),
+            make=make,
+            blueprint=_blueprint(config, examples),
+            examples=examples,
+            provenance=provenance,
+            world=world,
+            score=score,
+        )
+        with torch.random.fork_rng():
+            why = training.train(progress)
+            training.close()
+        if world.leads:
+            write_finish(workspace, identity, training.nimg, run_id, why)
+            log.info("train: model %s finished at %d images: %s", identity, training.nimg, why)
+        world.wait()
     return identity
 
 
-class _Run:
-    """One model on its way: when to write what."""
+def _with_tags(examples: Examples, wanted: tuple[str, ...]) -> Examples:
+    """The examples with the tags asked for alone.
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        identity: str,
-        config: TrainConfig,
-        trainer: Trainer,
-        provenance: Provenance,
-    ) -> None:
-        self._workspace, self._identity, self._config = workspace, identity, config
-        self._trainer, self._provenance = trainer, provenance
-        self._metrics = Table(workspace, MetricRow, root=f"models/{identity}")
-        self._rows: list[MetricRow] = []  # not written yet
-
-    def train(self, progress: Callable[[Progress], None] | None) -> None:
-        config, trainer = self._config, self._trainer
-        resumed = checkpoint.resume(self._workspace, self._identity, trainer.load_state)
-        if resumed is not None:
-            log.info("train: model %s goes on at %d images shown", self._identity, resumed)
-        pace, losses = Pace(trainer.nimg), dict[str, float]()
-        while not trainer.done:
-            before = trainer.nimg
-            trainer.step()
-            told = pace.progress(trainer.nimg, config.nimg, losses)
-            if self._due(before, config.metric_nimg):
-                losses = self._take_rows(told)
-            if progress is not None:
-                progress(told)
-            if self._snapshot_due(before):
-                self._save_snapshot()
-            if self._due(before, config.checkpoint_nimg):
-                self._save_checkpoint()
-        self._finish(trainer.nimg)
-
-    def _due(self, before: int, interval: int) -> bool:
-        now = self._trainer.nimg
-        return now // interval > before // interval or self._trainer.done
-
-    def _snapshot_due(self, before: int) -> bool:
-        """Every `snapshot_nimg`, and once after a fifth of it: the first images teach the most."""
-        early = self._config.snapshot_nimg // 5
-        return self._due(before, self._config.snapshot_nimg) or (
-            before < early <= self._trainer.nimg
+    Raises:
+        ConfigError: the dataset does not have one of them.
+    """
+    if not wanted:
+        return Examples(examples.images)
+    if examples.tags is None or not examples.tag_names:
+        raise ConfigError("train.tags is set, but this dataset has no tags: curate it again")
+    names = examples.tag_names if wanted == ALL_TAGS else wanted
+    if unknown := [name for name in names if name not in examples.tag_names]:
+        raise ConfigError(
+            f"train.tags: the dataset has no tag {unknown[0]!r}; its {len(examples.tag_names)} "
+            f"tags begin with {', '.join(examples.tag_names[:10])}"
         )
-
-    def _take_rows(self, told: Progress) -> dict[str, float]:
-        rows = self._trainer.monitor.rows(told.nimg)
-        speed = MetricRow(nimg=told.nimg, name="images_per_second", value=told.images_per_second)
-        self._rows += [*rows, speed]
-        return {row.name: row.value for row in rows if row.name.startswith("loss_")}
-
-    def _save_snapshot(self) -> None:
-        recipe: Recipe = self._config.recipe
-        generator = calibrated(self._trainer.average.module, recipe.num_latents)
-        snapshot.save_snapshot(
-            self._workspace,
-            self._identity,
-            self._trainer.nimg,
-            generator,
-            recipe,
-            self._config.resolution,
-        )
-
-    def _save_checkpoint(self) -> None:
-        nimg = self._trainer.nimg
-        self._trainer.monitor.check(nimg)
-        # Rows first: whatever happens next, a checkpoint's rows are there.
-        if self._rows:
-            self._metrics.write(f"{nimg:09d}", self._rows, self._provenance)
-            self._rows = []
-        checkpoint.save_checkpoint(
-            self._workspace,
-            self._identity,
-            nimg,
-            self._trainer.state(),
-            keep=self._config.keep_checkpoints,
-        )
-
-    def _finish(self, nimg: int) -> None:
-        finished = {"nimg": nimg, "run_id": self._provenance.run_id}
-        self._workspace.write_text(_finished_key(self._identity), json.dumps(finished))
-        log.info(
-            "train: model %s finished, %d images shown, %d snapshots",
-            self._identity,
-            nimg,
-            len(snapshot.snapshots(self._workspace, self._identity)),
-        )
+    columns = [examples.tag_names.index(name) for name in names]
+    return Examples(examples.images, np.ascontiguousarray(examples.tags[:, columns]), names)
 
 
-def _finished_key(identity: str) -> str:
-    return f"models/{identity}/finished.json"
+def _blueprint(config: TrainConfig, examples: Examples) -> Blueprint:
+    if examples.tags is None:
+        return Blueprint(config.recipe, config.resolution)
+    random = np.random.default_rng(config.seed)
+    num = min(len(examples.tags), MOST_TAG_EXAMPLES)
+    chosen = np.sort(random.choice(len(examples.tags), num, replace=False))
+    return Blueprint(
+        config.recipe, config.resolution, examples.tag_names, examples.tags[chosen].copy()
+    )
 
 
-def _check(images: npt.NDArray[np.uint8], config: TrainConfig) -> None:
+def _schedule(config: TrainConfig) -> Schedule:
+    names = {field.name for field in dataclasses.fields(Schedule)}
+    return Schedule(**config.model_dump(include=names))
+
+
+def _trainer(
+    config: TrainConfig, examples: Examples, device: torch.device, world: World
+) -> Trainer:
+    batches = Batches(
+        examples,
+        config.batch,
+        config.seed,
+        mirror=config.mirror,
+        rank=world.rank,
+        size=world.size,
+    )
+    options = Options(
+        augmentation=config.augment,
+        ema_nimg=config.ema_kimg * 1000,
+        cooldown=config.cooldown,
+        bfloat16=uses_bfloat16(config.precision, device),
+        accumulate=config.accumulate,
+        seed=config.seed,
+    )
+    return Trainer(
+        config.recipe,
+        config.resolution,
+        batches,
+        total=config.nimg,
+        options=options,
+        device=device,
+        world=world,
+        num_tags=len(examples.tag_names),
+    )
+
+
+def _check(images: Images, config: TrainConfig) -> None:
     side = config.resolution
     if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
         raise ConfigError(
@@ -241,30 +295,14 @@ def _check(images: npt.NDArray[np.uint8], config: TrainConfig) -> None:
         )
 
 
-def _trainer(config: TrainConfig, images: npt.NDArray[np.uint8]) -> Trainer:
-    device = choose_device(config.device)
-    return Trainer(
-        config.recipe,
-        config.resolution,
-        Batches(images, config.batch, config.seed, mirror=config.mirror),
-        batch=config.batch,
-        total=config.nimg,
-        ema_nimg=config.ema_kimg * 1000,
-        changes=config.augment,
-        device=device,
-        bfloat16=uses_bfloat16(config.precision, device),
-        seed=config.seed,
-        cooldown=config.cooldown,
-    )
-
-
 def _describe(
-    identity: str, config: TrainConfig, dataset_version: str, num_images: int, trainer: Trainer
+    identity: str, config: TrainConfig, dataset_version: str, examples: Examples, trainer: Trainer
 ) -> dict[str, Any]:
     return {
         "model_id": identity,
         "dataset_version": dataset_version,
-        "num_images": num_images,
+        "num_images": len(examples.images),
+        "tags": list(examples.tag_names),
         "revision": REVISION,
         "config": config.model_dump(mode="json"),
         "parameters": {

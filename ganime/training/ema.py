@@ -10,8 +10,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 RAMP = 0.1  # the half-life is at most this share of the images shown: early weights are forgotten
-CALIBRATION_BATCH = 64
-NUM_CALIBRATION_BATCHES = 8
 
 
 class MovingAverage:
@@ -54,33 +52,28 @@ def ema_decay(nimg: int, shown: int, half_life_nimg: float) -> float:
     return float(0.5 ** (shown / max(half_life, 1e-8)))
 
 
-def calibrated(module: nn.Module, latents: int) -> nn.Module:
+def calibrated(module: nn.Module, inputs: Sequence[Sequence[Tensor]]) -> nn.Module:
     """A copy whose batch norms hold the statistics of its own weights.
 
     Averaged weights have other activations than the ones that the running statistics were taken
-    from; a few batches of latents under a fixed seed measure them anew.
+    from; a few batches under a fixed seed measure them anew.
 
     Args:
-        module: A generator, z [B, Z] -> images.
-        latents: Z.
+        module: A generator.
+        inputs: Arguments of each call that measures.
 
     Returns:
         The copy, in evaluation mode.
     """
     module = copy.deepcopy(module)
     norms = [layer for layer in module.modules() if isinstance(layer, _BatchNorm)]
+    for layer in norms:
+        layer.reset_running_stats()
+        layer.momentum = None  # plain mean over the batches
+        layer.train()
     if norms:
         device = next(module.parameters()).device
-        random = torch.Generator().manual_seed(0)
-        for layer in norms:
-            layer.reset_running_stats()
-            layer.momentum = None  # plain mean over the batches
-            layer.train()
         with torch.no_grad():
-            for _ in range(NUM_CALIBRATION_BATCHES):
-                module(_latents(random, latents).to(device))
+            for arguments in inputs:
+                module(*(argument.to(device) for argument in arguments))
     return module.eval()
-
-
-def _latents(random: torch.Generator, latents: int) -> Tensor:
-    return torch.randn((CALIBRATION_BATCH, latents), generator=random)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,14 +10,37 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganime.gans import Recipe
-from ganime.training.augment import Change, augment
-from ganime.training.dataset import Batches
+from ganime.augmentations import Augmentation
+from ganime.gans import Recipe, Step, conditions
+from ganime.training.batches import Batch, Batches
 from ganime.training.device import autocast
 from ganime.training.ema import MovingAverage
 from ganime.training.monitor import Monitor
+from ganime.training.world import World
 
 _INIT, _STEP = 11, 12  # tell the random streams apart
+ALONE = World()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a recipe is trained.
+
+    Attributes:
+        augmentation: What the discriminator sees changed.
+        ema_nimg: Half-life of the moving average, in images.
+        cooldown: Last share of the run in which the learning rates fall to zero.
+        bfloat16: Whether the networks compute in bfloat16.
+        accumulate: Parts of a batch whose gradients are summed, to save memory.
+        seed: Of all random numbers.
+    """
+
+    augmentation: Augmentation
+    ema_nimg: float
+    cooldown: float = 0.0
+    bfloat16: bool = False
+    accumulate: int = 1
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +68,18 @@ class Trainer:
     Args:
         recipe: What to train.
         resolution: Side of the images [px].
-        batches: The real images.
-        batch: Images per batch, B.
+        batches: The real images, this process's share of them.
         total: Real images to show.
-        ema_nimg: Half-life of the moving average, in images.
-        changes: What DiffAugment changes.
+        options: How.
         device: Where.
-        bfloat16: Whether the networks compute in bfloat16.
-        seed: Of all random numbers.
-        cooldown: Last share of the run in which the learning rates fall to zero.
+        world: The processes that train together.
+        num_tags: Length T of the tag vectors; 0 without conditions.
 
     Attributes:
-        nimg: Real images shown so far.
+        nimg: Real images shown so far, by all processes.
         average: The generator's moving average.
         monitor: Means of the losses.
+        slowdown: Factor on all learning rates, 1 until something went wrong.
     """
 
     def __init__(
@@ -67,28 +88,24 @@ class Trainer:
         resolution: int,
         batches: Batches,
         *,
-        batch: int,
         total: int,
-        ema_nimg: float,
-        changes: Sequence[Change],
+        options: Options,
         device: torch.device,
-        bfloat16: bool,
-        seed: int,
-        cooldown: float = 0.0,
+        world: World = ALONE,
+        num_tags: int = 0,
     ) -> None:
-        self._cooldown = cooldown
-        self._recipe, self._batches, self._batch = recipe, batches, batch
-        self._total, self._changes, self._seed = total, changes, seed
-        self._device, self._bfloat16 = device, bfloat16
-        seed_torch(seed, _INIT, 0)
-        self.generator = _place(recipe.generator(resolution), device)
-        self.discriminator = _place(recipe.discriminator(resolution), device)
+        self._recipe, self._batches, self._options = recipe, batches, options
+        self._total, self._device, self._world = total, device, world
+        self._seed(_INIT, 0, rank=0)  # all processes begin with the same weights
+        self.generator = _place(recipe.generator(resolution, num_tags), device)
+        self.discriminator = _place(recipe.discriminator(resolution, num_tags), device)
+        self._augment = options.augmentation.augmenter().to(device)
         self._optimisers = recipe.optimisers(self.generator, self.discriminator)
         groups = [group for optimiser in self._optimisers for group in optimiser.param_groups]
         self._rates = [group["lr"] for group in groups]
-        self.average = MovingAverage(self.generator, ema_nimg)
-        self.monitor = Monitor()
-        self.nimg = 0
+        self.average = MovingAverage(self.generator, options.ema_nimg)
+        self.monitor = Monitor(world)
+        self.nimg, self.slowdown = 0, 1.0
 
     @property
     def done(self) -> bool:
@@ -97,75 +114,128 @@ class Trainer:
 
     def step(self) -> None:
         """One update of the generator and those of the discriminator that come before it."""
-        before = self.nimg
-        for _ in range(self._recipe.discriminator_steps):
-            seed_torch(self._seed, _STEP, self.nimg)
-            self._recipe.advance(self.generator, self.discriminator, self.nimg, self._total)
-            self._set_rates()
-            real = self._batches.at(self.nimg).to(self._device)
-            z = torch.randn((self._batch, self._recipe.num_latents), device=self._device)
-            with self._autocast():
-                fake = self.generator(z).float()
-            self._update_discriminator(real, fake.detach())
-            self.nimg += len(real)
-        self._update_generator(real, fake, z)
+        before, num_parts = self.nimg, self._options.accumulate
+        for number in range(self._recipe.discriminator_steps):
+            last = number == self._recipe.discriminator_steps - 1
+            self._seed(_STEP, self.nimg, self._world.rank)
+            step = Step(self.nimg, self._total, self._batches.batch)
+            self._recipe.advance(self.generator, self.discriminator, step)
+            self._set_rates(step)
+            batch = self._batches.at(self.nimg).to(self._device)
+            # A graph that both updates share spares one pass of the generator; over several parts
+            # it would hold them all in memory, which is what parts are there to avoid.
+            keep_graph = last and num_parts == 1
+            parts = [self._part(piece, step, keep_graph) for piece in _pieces(batch, num_parts)]
+            self._update_discriminator(parts)
+            self.nimg += self._batches.batch
+        self._update_generator(parts, keep_graph)
         self.average.update(self.nimg, self.nimg - before)
-        self.monitor.add({"diversity": _spread(fake) / _spread(real).clamp_min(1e-8)})
+        spread = _spread(parts[-1].fake) / _spread(parts[-1].real).clamp_min(1e-8)
+        self.monitor.add({"diversity": spread, **self._augment.report()})
 
-    def _set_rates(self) -> None:
+    def _part(self, piece: Batch, step: Step, keep_graph: bool) -> "_Part":
+        normal = torch.randn((len(piece.images), self._recipe.num_latents), device=self._device)
+        z = self._recipe.latents(normal)
+        with torch.set_grad_enabled(keep_graph):
+            fake = self._generate(z, piece.tags)
+        return _Part(piece.images, fake, z, replace(step, tags=piece.tags))
+
+    def _generate(self, z: Tensor, tags: Tensor | None) -> Tensor:
+        with self._autocast():
+            fake: Tensor = self.generator(z, *conditions(tags))
+        return fake.float()
+
+    def _set_rates(self, step: Step) -> None:
         """Constant, then linearly to zero; from `nimg` alone, so that a resume is exact."""
-        left = (self._total - self.nimg) / self._total
-        factor = min(1.0, left / self._cooldown) if self._cooldown else 1.0
+        left, cooldown = 1.0 - step.progress, self._options.cooldown
+        factor = self.slowdown * (min(1.0, left / cooldown) if cooldown else 1.0)
         groups = [group for optimiser in self._optimisers for group in optimiser.param_groups]
         for group, rate in zip(groups, self._rates, strict=True):
             group["lr"] = rate * factor
 
-    def _update_discriminator(self, real: Tensor, fake: Tensor) -> None:
-        real, fake = augment(torch.cat([real, fake]), self._changes).chunk(2)
-        with self._autocast():
-            real_logits, fake_logits = self._judge(real, fake)
-            penalty = self._recipe.discriminator_penalty(self.discriminator, real, fake, self.nimg)
-        loss = self._recipe.discriminator_loss(real_logits, fake_logits)
-        _descend(self._optimisers[1], loss if penalty is None else loss + penalty)
-        told_apart = (real_logits > fake_logits).double().mean()
-        self.monitor.add({"loss_discriminator": loss, "told_apart": told_apart})
-        if penalty is not None:
-            self.monitor.add({"penalty_discriminator": penalty})
+    def _update_discriminator(self, parts: Sequence["_Part"]) -> None:
+        self._optimisers[1].zero_grad(set_to_none=True)
+        for part in parts:
+            both = self._augment(torch.cat([part.real, part.fake.detach()]))
+            real, fake = both.chunk(2)
+            with self._autocast():
+                real_logits, fake_logits = self._judge(real, fake, part.step.tags)
+                penalty = self._recipe.discriminator_penalty(
+                    self.discriminator, real, fake, part.step
+                )
+            loss = self._recipe.discriminator_loss(real_logits, fake_logits)
+            _backward(loss if penalty is None else loss + penalty, len(parts))
+            if (neutral := self._recipe.neutral_logit) is not None:
+                self._augment.observe(real_logits - neutral, len(real) * self._world.size)
+            told_apart = (real_logits > fake_logits).double().mean()
+            self.monitor.add({"loss_discriminator": loss, "told_apart": told_apart})
+            if penalty is not None:
+                self.monitor.add({"penalty_discriminator": penalty})
+        self._world.average_buffers(self._augment)
+        self._descend(self._optimisers[1], self.discriminator)
 
-    def _update_generator(self, real: Tensor, fake: Tensor, z: Tensor) -> None:
+    def _update_generator(self, parts: Sequence["_Part"], graph_kept: bool) -> None:
+        self._optimisers[0].zero_grad(set_to_none=True)
         self.discriminator.requires_grad_(False)  # spares half of the backward pass
-        real_logits = None
-        with self._autocast():
-            if self._recipe.generator_sees_reals:
-                fake, real = augment(torch.cat([fake, real]), self._changes).chunk(2)
-                real_logits, fake_logits = self._judge(real, fake)
-            else:
-                fake_logits = self.discriminator(augment(fake, self._changes)).float()
-            penalty = self._recipe.generator_penalty(self.generator, z, self.nimg)
-        loss = self._recipe.generator_loss(fake_logits, real_logits)
-        _descend(self._optimisers[0], loss if penalty is None else loss + penalty)
+        for part in parts:
+            tags = part.step.tags
+            fake = part.fake if graph_kept else self._generate(part.z, tags)
+            real_logits = None
+            with self._autocast():
+                if self._recipe.generator_sees_reals:
+                    with torch.no_grad():  # nothing of the generator passes through them
+                        real_logits = self._look(part.real, tags)
+                fake_logits = self._look(fake, tags)
+                penalty = self._recipe.generator_penalty(self.generator, part.z, part.step)
+            loss = self._recipe.generator_loss(fake_logits, real_logits)
+            _backward(loss if penalty is None else loss + penalty, len(parts))
+            self.monitor.add({"loss_generator": loss})
+            if penalty is not None:
+                self.monitor.add({"penalty_generator": penalty})
+        self._descend(self._optimisers[0], self.generator)
         self.discriminator.requires_grad_(True)
-        self.monitor.add({"loss_generator": loss})
-        if penalty is not None:
-            self.monitor.add({"penalty_generator": penalty})
 
-    def _judge(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    def _look(self, images: Tensor, tags: Tensor | None) -> Tensor:
+        logits: Tensor = self.discriminator(self._augment(images), *conditions(tags))
+        return logits.float()
+
+    def _judge(self, real: Tensor, fake: Tensor, tags: Tensor | None) -> tuple[Tensor, Tensor]:
         if self._recipe.separate_passes:
-            return self.discriminator(real).float(), self.discriminator(fake).float()
-        real_logits, fake_logits = self.discriminator(torch.cat([real, fake])).float().chunk(2)
+            real_logits = self.discriminator(real, *conditions(tags)).float()
+            return real_logits, self.discriminator(fake, *conditions(tags)).float()
+        twice = None if tags is None else torch.cat([tags, tags])
+        logits = self.discriminator(torch.cat([real, fake]), *conditions(twice)).float()
+        real_logits, fake_logits = logits.chunk(2)
         return real_logits, fake_logits
+
+    def _descend(self, optimiser: torch.optim.Optimizer, network: nn.Module) -> None:
+        self._world.average_gradients(network)
+        optimiser.step()
 
     def _autocast(self) -> Any:
         # A context each time: it caches weights in bfloat16, which an update makes stale.
-        return autocast(self._device, bfloat16=self._bfloat16)
+        return autocast(self._device, bfloat16=self._options.bfloat16)
+
+    def _seed(self, purpose: int, nimg: int, rank: int) -> None:
+        seed_torch(self._options.seed, purpose, nimg, rank)
+
+    def settle(self) -> None:
+        """Make all processes agree on what they keep apart, batch statistics above all.
+
+        To be called by all of them before one writes a checkpoint or a snapshot.
+        """
+        for network in (self.generator, self.discriminator, self.average.module):
+            self._world.average_buffers(network)
 
     def state(self) -> dict[str, Any]:
         """The whole state, for an exact resume."""
         return {
             "nimg": self.nimg,
+            "slowdown": self.slowdown,
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
             "average": self.average.module.state_dict(),
+            "augment": self._augment.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
             "monitor": self.monitor.state(),
         }
@@ -179,10 +249,30 @@ class Trainer:
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])
         self.average.module.load_state_dict(state["average"])
+        self._augment.load_state_dict(state["augment"])
         for optimiser, saved in zip(self._optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self.monitor.load_state(state["monitor"], self._device)
-        self.nimg = state["nimg"]
+        self.nimg, self.slowdown = state["nimg"], state["slowdown"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What of a batch passes the networks at once."""
+
+    real: Tensor
+    fake: Tensor
+    z: Tensor
+    step: Step
+
+
+def _pieces(batch: Batch, num: int) -> list[Batch]:
+    tags = [None] * num if batch.tags is None else batch.tags.chunk(num)
+    return [Batch(images, tag) for images, tag in zip(batch.images.chunk(num), tags, strict=True)]
+
+
+def _backward(loss: Tensor, num_parts: int) -> None:
+    (loss / num_parts).backward()  # type: ignore[no-untyped-call]
 
 
 class Pace:
@@ -200,21 +290,15 @@ class Pace:
         return Progress(nimg, total, rate, max(total - nimg, 0) / max(rate, 1e-9), losses)
 
 
-def seed_torch(seed: int, purpose: int, nimg: int) -> None:
+def seed_torch(seed: int, purpose: int, nimg: int, rank: int = 0) -> None:
     """Make all that torch draws next depend on these numbers alone."""
-    (state,) = np.random.SeedSequence((seed, purpose, nimg)).generate_state(1, np.uint64)
+    (state,) = np.random.SeedSequence((seed, purpose, nimg, rank)).generate_state(1, np.uint64)
     torch.manual_seed(int(state) >> 1)  # torch wants it signed
 
 
 def _place(network: nn.Module, device: torch.device) -> nn.Module:
     # Channels last is what convolutions in bfloat16 are fastest in, on CPUs and CUDA alike.
     return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-
-def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
 
 
 def _spread(images: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ganime.errors import TrainingDiverged
 from ganime.rows import MetricRow
+from ganime.training.world import World
 
 log = logging.getLogger(__name__)
 
@@ -19,9 +20,14 @@ NUM_ROWS_TO_WARN = 10  # in a row, so that a passing dip stays quiet
 
 
 class Monitor:
-    """Sums up what steps report and gives it out as means; its sums survive a resume."""
+    """Sums up what steps report and gives it out as means; its sums survive a resume.
 
-    def __init__(self) -> None:
+    Args:
+        world: The processes whose reports are taken together; they must ask for rows at once.
+    """
+
+    def __init__(self, world: World | None = None) -> None:
+        self._world = world or World()
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
         self._suspicions: dict[str, int] = {}
@@ -39,7 +45,7 @@ class Monitor:
         Raises:
             TrainingDiverged: a value since the last row is not finite.
         """
-        for name, total in self._sums.items():
+        for name, total in self._world.sums(self._sums).items():
             if not math.isfinite(total.item()):
                 raise TrainingDiverged(
                     f"{name} became {total.item()} before {nimg} images were shown: lower the "
@@ -53,9 +59,10 @@ class Monitor:
             TrainingDiverged: one of them is not finite.
         """
         self.check(nimg)
+        sums = self._world.sums(self._sums)
         rows = [
-            MetricRow(nimg=nimg, name=name, value=total.item() / self._counts[name])
-            for name, total in self._sums.items()
+            MetricRow(nimg=nimg, name=name, value=sums[name].item() / (count * self._world.size))
+            for name, count in self._counts.items()
         ]
         self._sums, self._counts = {}, {}
         self._look_for_collapse({row.name: row.value for row in rows}, nimg)

@@ -1,7 +1,16 @@
 import pytest
 import torch
 
-from ganime.gans.layers import MinibatchDeviation, widths_between
+from ganime.gans.layers import (
+    EqualisedLinear,
+    MinibatchDeviation,
+    TagEmbedding,
+    TagProjection,
+    pixel_norm,
+    widths_between,
+    with_fit,
+    with_tags,
+)
 
 
 def test_widths_halve_up_to_the_widest() -> None:
@@ -23,3 +32,57 @@ def test_the_deviation_is_that_of_the_group() -> None:
     added = MinibatchDeviation(2)(features)
     assert added[:2, 1].max() < 1e-3
     assert added[2:, 1].mean().item() == pytest.approx(1.0, rel=1e-5)
+
+
+def test_pixel_norm_leaves_every_place_at_unit_mean_square() -> None:
+    normalised = pixel_norm(5.0 * torch.randn(2, 16, 3, 3))
+    assert torch.allclose(normalised.square().mean(dim=1), torch.ones(2, 3, 3), atol=1e-5)
+
+
+def test_an_equalised_layer_learns_at_the_pace_of_its_multiplier() -> None:
+    # Adam moves every weight by about the rate; what comes out then moves by rate and multiplier.
+    moved = []
+    for multiplier in (1.0, 0.01):
+        torch.manual_seed(0)
+        layer, x = EqualisedLinear(64, 64, lr_multiplier=multiplier), torch.randn(8, 64)
+        before = layer(x).detach()
+        optimiser = torch.optim.Adam(layer.parameters(), 1e-3)
+        layer(x).square().mean().backward()
+        optimiser.step()
+        moved.append((layer(x) - before).norm().item())
+    assert moved[1] / moved[0] == pytest.approx(0.01, rel=0.05)
+
+
+def test_embedded_tags_have_unit_variance_whatever_their_number() -> None:
+    embedding = TagEmbedding(5, 64)
+    tags = torch.tensor([[1.0, 0, 0, 0, 0], [1.0, 1, 1, 1, 0], [0.0, 0, 0, 0, 0]])
+    squares = embedding(tags).square().mean(dim=1)
+    assert squares.tolist() == pytest.approx([1.0, 1.0, 0.0], abs=1e-5)
+
+
+def test_the_projection_is_the_product_with_the_sum_of_the_tags_vectors() -> None:
+    projection, features = TagProjection(3, 4), torch.randn(2, 4)
+    tags = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
+    assert projection(features, tags).tolist() == [0.0, 0.0]  # as it starts
+    torch.nn.init.normal_(projection.vectors.weight)
+    vectors = projection.vectors.weight.T
+    expected = (features[0] @ (vectors[0] + vectors[2])).item() / 2.0
+    assert projection(features, tags).tolist() == pytest.approx([expected, 0.0])
+
+
+def test_tags_stand_behind_the_latent_and_raise_the_logits() -> None:
+    z, tags, embedding = torch.randn(2, 6), torch.ones(2, 3), TagEmbedding(3, 4)
+    assert torch.equal(with_tags(z, embedding, tags), torch.cat([z, embedding(tags)], dim=1))
+    assert torch.equal(with_tags(z, None, None), z)
+    logits, features, projection = torch.zeros(2), torch.randn(2, 4), TagProjection(3, 4)
+    torch.nn.init.normal_(projection.vectors.weight)
+    assert torch.equal(with_fit(logits, features, projection, tags), projection(features, tags))
+    assert with_fit(logits, features, None, None) is logits
+
+
+def test_tags_that_are_missing_or_too_many_are_named() -> None:
+    z, tags = torch.randn(2, 6), torch.ones(2, 3)
+    with pytest.raises(ValueError, match="with conditions wants tags"):
+        with_tags(z, TagEmbedding(3, 4), None)
+    with pytest.raises(ValueError, match="takes no tags"):
+        with_fit(torch.zeros(2), z, None, tags)

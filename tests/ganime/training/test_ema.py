@@ -35,16 +35,9 @@ def test_buffers_follow_at_once() -> None:
 def test_calibration_measures_batch_norms_and_leaves_the_module_alone() -> None:
     module = nn.Sequential(nn.Unflatten(1, (4, 1, 1)), nn.Conv2d(4, 2, 1), nn.BatchNorm2d(2)).eval()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    copy = calibrated(module, latents=4)
+    copy = calibrated(module, [(torch.randn(64, 4),) for _ in range(16)])
     assert not copy.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
     images = copy(torch.randn(4096, 4))
     assert images.mean(dim=(0, 2, 3)).abs().max() < 0.1
     assert (images.std(dim=(0, 2, 3)) - 1).abs().max() < 0.1
-
-
-def test_calibration_does_not_touch_the_global_random_state() -> None:
-    module = nn.Sequential(nn.Unflatten(1, (4, 1, 1)), nn.BatchNorm2d(4))
-    before = torch.get_rng_state()
-    calibrated(module, latents=4)
-    assert torch.equal(torch.get_rng_state(), before)

@@ -5,31 +5,37 @@ import numpy as np
 import pytest
 import torch
 
+from ganime.augmentations.diffaugment import Change, DiffAugment
+from ganime.augmentations.plain import Plain
+from ganime.gans import Step
 from ganime.gans.dcgan import Dcgan
-from ganime.training.augment import Change
-from ganime.training.dataset import Batches
-from ganime.training.loop import Pace, Trainer
+from ganime.training.batches import Batches, Examples
+from ganime.training.loop import Options, Pace, Trainer, _Part
 
 CHANGES: tuple[Change, ...] = ("colour", "translation", "cutout")
 BATCH = 4
 WITHOUT_BATCH_NORM = {"batch_norm_discriminator": False, "r1": 0.1}
 
 
-def trainer(*, bfloat16: bool = False, cooldown: float = 0.5, **options: Any) -> Trainer:
+def trainer(
+    *, bfloat16: bool = False, cooldown: float = 0.5, accumulate: int = 1, **options: Any
+) -> Trainer:
     images = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3), dtype=np.uint8)
     small = {"latent": 8, "width_generator": 4, "width_discriminator": 4, "widest": 16}
     return Trainer(
         Dcgan(**{**small, **options}),
         32,
-        Batches(images, BATCH, 7, mirror=True),
-        batch=BATCH,
+        Batches(Examples(images), BATCH, 7, mirror=True),
         total=6 * BATCH,
-        ema_nimg=16,
-        changes=CHANGES,
+        options=Options(
+            augmentation=DiffAugment(changes=CHANGES),
+            ema_nimg=16,
+            cooldown=cooldown,
+            bfloat16=bfloat16,
+            accumulate=accumulate,
+            seed=7,
+        ),
         device=torch.device("cpu"),
-        bfloat16=bfloat16,
-        seed=7,
-        cooldown=cooldown,
     )
 
 
@@ -149,3 +155,36 @@ def test_without_a_cooldown_learning_rates_stay() -> None:
     trained = trainer(cooldown=0.0)
     before = rates(trained)
     assert rates(steps(trained, 6)) == before
+
+
+def test_parts_of_a_batch_sum_to_the_gradient_of_the_whole() -> None:
+    whole, parts = trainer(batch_norm_discriminator=False), trainer(batch_norm_discriminator=False)
+    step, z = Step(0, 6 * BATCH, BATCH), torch.randn(BATCH, 8)
+    batch = whole._batches.at(0)
+    with torch.no_grad():
+        fake = whole.generator.eval()(z)
+    for trained, num in ((whole, 1), (parts, 2)):
+        trained._augment = Plain().augmenter()
+        pieces = zip(batch.images.chunk(num), fake.chunk(num), z.chunk(num), strict=True)
+        trained._update_discriminator([_Part(*piece, step) for piece in pieces])
+    for one, other in zip(
+        whole.discriminator.parameters(), parts.discriminator.parameters(), strict=True
+    ):
+        assert torch.allclose(one.grad, other.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_a_step_in_parts_shows_one_batch() -> None:
+    trained = steps(trainer(accumulate=2), 1)
+    assert trained.nimg == BATCH
+    assert {row.name for row in trained.monitor.rows(4)} >= {"loss_generator", "diversity"}
+
+
+def test_the_slowdown_lowers_every_rate_and_survives_a_resume() -> None:
+    trained = trainer(cooldown=0.0)
+    (full,) = rates(trained)
+    trained.slowdown = 0.5
+    steps(trained, 1)
+    assert rates(trained) == pytest.approx([full / 2])
+    resumed = trainer(cooldown=0.0)
+    resumed.load_state(through_a_file(trained.state()))
+    assert resumed.slowdown == 0.5

@@ -1,21 +1,13 @@
-import io
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from ganime.errors import ConfigError, WeightsError
 from ganime.gans.dcgan import Dcgan
 from ganime.store.workspace import Workspace
-from ganime.training.snapshot import (
-    grid_key,
-    load_generator,
-    save_snapshot,
-    snapshot_key,
-    snapshots,
-    tile,
-)
+from ganime.training.generator import Blueprint
+from ganime.training.snapshot import load_generator, save_snapshot, snapshot_key, snapshots
 
 RECIPE = Dcgan(latent=8, width_generator=4, widest=16)
 
@@ -25,7 +17,7 @@ def workspace(tmp_path: Path) -> Workspace:
     workspace = Workspace(str(tmp_path))
     for nimg in (64, 1024):
         network = RECIPE.generator(32).eval()
-        save_snapshot(workspace, "m", nimg, network, RECIPE, 32)
+        save_snapshot(workspace, "m", nimg, network, Blueprint(RECIPE, 32))
     return workspace
 
 
@@ -50,13 +42,6 @@ def test_samples_depend_on_the_seed_alone(workspace: Workspace) -> None:
     assert generator.sample(0).shape == (0, 32, 32, 3)
 
 
-def test_the_grid_shows_the_same_seeds_each_time(workspace: Workspace) -> None:
-    grid = np.asarray(Image.open(io.BytesIO(workspace.read_bytes(grid_key("m", 1024)))))
-    assert grid.shape == (256, 256, 3)
-    first = load_generator(workspace, "m").sample(64, seed=0)[0].astype(int)
-    assert np.abs(grid[:32, :32].astype(int) - first).max() <= 1
-
-
 def test_a_missing_snapshot_is_a_setting_that_is_wrong(workspace: Workspace) -> None:
     with pytest.raises(ConfigError, match=r"no snapshot at 65 .* \[64, 1024\]"):
         load_generator(workspace, "m", 65)
@@ -69,8 +54,3 @@ def test_a_damaged_file_is_named(workspace: Workspace, content: bytes) -> None:
     workspace.local_path(snapshot_key("m", 64)).write_bytes(content)
     with pytest.raises(WeightsError, match=r"000000064\.safetensors"):
         load_generator(workspace, "m", 64)
-
-
-def test_tiles_are_laid_row_by_row() -> None:
-    images = np.arange(3, dtype=np.uint8)[:, None, None, None].repeat(3, axis=3)
-    assert tile(images, 2)[..., 0].tolist() == [[0, 1], [2, 255]]

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ganime.training.dataset import Batches, to_pixels, to_tensor
+from ganime.training.batches import Batches, Examples
 
 
 def numbered(num: int) -> np.ndarray:
@@ -14,7 +14,7 @@ def numbered(num: int) -> np.ndarray:
 
 
 def test_every_image_is_shown_once_per_pass() -> None:
-    batches = Batches(numbered(10), 4, seed=1, mirror=False)
+    batches = Batches(Examples(numbered(10)), 4, seed=1, mirror=False)
     shown = np.concatenate([batches.indices(nimg) for nimg in range(0, 40, 4)])
     for number in range(4):
         assert sorted(shown[number * 10 : (number + 1) * 10]) == list(range(10))
@@ -23,37 +23,31 @@ def test_every_image_is_shown_once_per_pass() -> None:
 
 def test_a_batch_depends_on_nimg_and_the_seed_alone() -> None:
     images = numbered(10)
-    walked = Batches(images, 4, seed=1, mirror=True)
+    walked = Batches(Examples(images), 4, seed=1, mirror=True)
     for nimg in range(0, 24, 4):
         walked.at(nimg)
-    jumped = Batches(images, 4, seed=1, mirror=True)
-    assert torch.equal(walked.at(24), jumped.at(24))
-    other = Batches(images, 4, seed=2, mirror=True)
-    assert any(not torch.equal(other.at(nimg), jumped.at(nimg)) for nimg in range(0, 40, 4))
+    jumped = Batches(Examples(images), 4, seed=1, mirror=True)
+    assert torch.equal(walked.at(24).images, jumped.at(24).images)
+    other = Batches(Examples(images), 4, seed=2, mirror=True)
+    assert any(
+        not torch.equal(other.at(nimg).images, jumped.at(nimg).images) for nimg in range(0, 40, 4)
+    )
 
 
 def test_mirroring_flips_about_half_and_leaves_the_data_alone() -> None:
     images = numbered(50)
     before = images.copy()
-    batch = Batches(images, 50, seed=3, mirror=True).at(0)
+    batch = Batches(Examples(images), 50, seed=3, mirror=True).at(0).images
     flipped = (batch[:, 0, 0, 0] > batch[:, 0, 0, 1]).float().mean().item()
     assert 0.25 < flipped < 0.75
     assert np.array_equal(images, before)
-    assert (Batches(images, 50, seed=3, mirror=False).at(0)[:, 0, 0, 0] < 0).all()
-
-
-def test_pixels_survive_the_way_there_and_back(tmp_path: Path) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 3), dtype=np.uint8)
-    tensor = to_tensor(pixels)
-    assert tensor.shape == (3, 3, 4, 4)
-    assert tensor.min() >= -1
-    assert tensor.max() <= 1
-    assert tensor.is_contiguous(memory_format=torch.channels_last)
-    assert np.array_equal(to_pixels(tensor), pixels)
+    assert (Batches(Examples(images), 50, seed=3, mirror=False).at(0).images[:, 0, 0, 0] < 0).all()
 
 
 def test_a_memory_mapped_file_serves(tmp_path: Path) -> None:
     np.save(tmp_path / "shard.npy", numbered(10))
     mapped = np.load(tmp_path / "shard.npy", mmap_mode="r")
-    from_disk = Batches(mapped, 4, seed=1, mirror=True).at(0)
-    assert torch.equal(from_disk, Batches(numbered(10), 4, seed=1, mirror=True).at(0))
+    from_disk = Batches(Examples(mapped), 4, seed=1, mirror=True).at(0).images
+    assert torch.equal(
+        from_disk, Batches(Examples(numbered(10)), 4, seed=1, mirror=True).at(0).images
+    )

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ganime.training.augment import Change, augment
+from ganime.augmentations.diffaugment import Change, augment
 
 CHANGES: tuple[Change, ...] = ("colour", "translation", "cutout")
 

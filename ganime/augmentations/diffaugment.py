@@ -10,12 +10,37 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
+
+from ganime.augmentations import AUGMENTATIONS, Augmentation, Augmenter
 
 Change = Literal["colour", "translation", "cutout"]
 
 SHIFT = 1 / 8  # largest shift, of the side (2006.10738, 3.2)
 HOLE = 1 / 2  # side of the cut-out square, of the side
+
+
+@AUGMENTATIONS.register("diffaugment")
+class DiffAugment(Augmentation):
+    """Every image is changed, always: simple, and enough for a few thousand images."""
+
+    changes: tuple[Change, ...] = Field(
+        ("translation",), description="What to change: colour, translation, cutout."
+    )
+
+    def augmenter(self) -> Augmenter:
+        """See `Augmentation`."""
+        return _Always(self.changes)
+
+
+class _Always(Augmenter):
+    def __init__(self, changes: Sequence[Change]) -> None:
+        super().__init__()
+        self._changes = changes
+
+    def forward(self, images: Tensor) -> Tensor:
+        return augment(images, self._changes)
 
 
 def augment(images: Tensor, changes: Sequence[Change]) -> Tensor:
