@@ -220,7 +220,9 @@ class FeatureRow(Row):
     KEY: ClassVar[tuple[str, ...]] = ("image_id",)
 
     image_id: str = column("SHA-256 of the original")
-    features: list[float] = column("pooled features [D]", arrow=pa.list_(pa.float32()))
+    features: list[float] = column(
+        "what `Backbone.descriptions` gives [E]", arrow=pa.list_(pa.float32())
+    )
     run_id: str = column("the run that measured it", volatile=True)
 
 

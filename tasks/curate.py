@@ -7,7 +7,7 @@ from prefect import task
 from ganime.rows import LabelRow
 from ganime.stages import curate
 from ganime.stages.curate import CurateConfig, DatasetRef
-from ganime.store.lineage import CrawledImage
+from ganime.store.lineage import CrawledImages
 from ganime.store.workspace import Workspace
 from tasks.policies import STAGE
 
@@ -16,7 +16,7 @@ from tasks.policies import STAGE
 def curate_task(
     workspace: Workspace,
     config: CurateConfig,
-    images: Sequence[CrawledImage],
+    images: CrawledImages,
     classifiers: Mapping[str, tuple[str, float]],
     labels: Sequence[LabelRow],
     pad_scope: str,

@@ -1,7 +1,7 @@
 """A backbone ready to measure: uint8 images in, float32 features out."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from ganime.backbones.fused import can_fuse, fused_maps
 from ganime.backbones.networks import (
     Trunk,
     build_trunk,
+    described,
     digest_of_weights,
     download_state_dict,
     fuse_norms,
@@ -45,6 +46,7 @@ class Backbone:
         weights_digest: First 12 hex digits of the SHA-256 of the weights.
         id: Architecture, size and weights: equal ids give comparable features.
         dim: D, length of a feature vector.
+        description_dim: E, length of a description.
     """
 
     def __init__(self, config: BackboneConfig, trunk: Trunk, suffix: str = "") -> None:
@@ -53,6 +55,7 @@ class Backbone:
         self.weights_digest = digest_of_weights(trunk.network.state_dict())
         self.id = f"{config.architecture}-{config.size}-{self.weights_digest}"
         self.dim = trunk.dim
+        self.description_dim = trunk.dim + 5 * trunk.middle_channels
         self.device = choose_device(config.device)
         self.dtype = choose_dtype(config, self.device)
         trunk.eval().requires_grad_(False)
@@ -65,7 +68,7 @@ class Backbone:
         return f"bicubic-antialias-uint8-{self.config.size}"
 
     def features(self, images: npt.NDArray[np.uint8]) -> Features:
-        """Pooled features of the last map.
+        """Pooled features of the last map: what distances between sets are measured in.
 
         The same image gives the same features in any company: every pass has the same batch size,
         so that the same kernels run, the last one being filled up.
@@ -76,22 +79,41 @@ class Backbone:
         Returns:
             float32 [N, D].
         """
-        found = np.empty((len(images), self.dim), np.float32)
+        return self._over_batches(images, lambda middle, last: pooled(last), self.dim)
+
+    def descriptions(self, images: npt.NDArray[np.uint8]) -> Features:
+        """The features and, behind them, a map in the middle, as a whole and by quarters.
+
+        For classifiers: with 150 labels of real art the middle brought the F1 of MobileNetV2 from
+        0.956 to 0.980 on whole figures and from 0.83 to 0.93 on several of them.
+
+        Args:
+            images: uint8 sRGB [N, H, W, 3].
+
+        Returns:
+            float32 [N, E].
+        """
+        return self._over_batches(images, described, self.description_dim)
+
+    def _over_batches(
+        self,
+        images: npt.NDArray[np.uint8],
+        summary: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+        dim: int,
+    ) -> Features:
+        found = np.empty((len(images), dim), np.float32)
         with torch.inference_mode():
             for start, batch in _batches(images, self.config.batch):
                 pixels = normalise(resize_uint8(batch, self.config.size).to(self.device))
                 pixels = pixels.to(self.dtype, memory_format=torch.channels_last)
-                found[start : start + self.config.batch] = self._measure(pixels)[
-                    : len(images) - start
-                ]
+                rows = summary(*self._maps(pixels)).cpu().numpy()
+                found[start : start + self.config.batch] = rows[: len(images) - start]
         return found
 
-    def _measure(self, pixels: torch.Tensor) -> Features:
+    def _maps(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if can_fuse(self._trunk.network, self.device):
-            features = pooled(fused_maps(self._trunk.network, pixels))
-        else:
-            features = self._trunk(pixels)
-        return features.cpu().numpy()
+            return fused_maps(self._trunk.network, pixels)
+        return self._trunk.maps(pixels)
 
 
 def load_backbone(config: BackboneConfig, learned: Path | None = None) -> Backbone:

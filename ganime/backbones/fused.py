@@ -24,21 +24,23 @@ def can_fuse(network: nn.Module, device: torch.device) -> bool:
     )
 
 
-def fused_maps(network: Any, images: torch.Tensor) -> torch.Tensor:
-    """The last feature map of a torchvision ResNet whose batch norms are folded away.
+def fused_maps(network: Any, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both maps of a torchvision ResNet whose batch norms are folded away; see `Trunk.maps`.
 
     Args:
         network: After `ganime.backbones.networks.fuse_norms`, in evaluation.
         images: Normalised [B, 3, H, W], channels last; inference mode is on.
 
     Returns:
-        Of the images' type [B, D, h, w].
+        Of the images' type, [B, C, 2h, 2w] and [B, D, h, w].
     """
     maps: torch.Tensor = network.maxpool(_conv(network.conv1, images, "relu"))
     for name in ("layer1", "layer2", "layer3", "layer4"):
         for block in getattr(network, name):
             maps = _block(block, maps)
-    return maps
+        if name == "layer3":
+            middle = maps.clone()  # the next block may write over its input
+    return middle, maps
 
 
 def _block(block: Any, maps: torch.Tensor) -> torch.Tensor:

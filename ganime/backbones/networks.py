@@ -10,6 +10,7 @@ from urllib.error import URLError
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ganime.backbones.config import Architecture
@@ -18,6 +19,8 @@ from ganime.vision import torchvision
 
 StateDict = Mapping[str, torch.Tensor]
 _HEADS = ("fc.", "classifier.")
+# Layers up to the map in the middle, of those that are one sequence.
+_MIDDLE = {"vgg16": 24, "mobilenet_v2": 14}
 _COUNTER = ".num_batches_tracked"  # of batch norms; takes no part in the features
 
 
@@ -32,6 +35,7 @@ class Trunk(nn.Module):
 
     Attributes:
         dim: D, length of a feature vector.
+        middle_channels: C, channels of the map in the middle.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -39,22 +43,47 @@ class Trunk(nn.Module):
         network = torchvision.models.get_model(architecture, weights=None)
         if architecture.startswith("resnet"):
             self.dim = int(network.fc.in_features)
+            self.middle_channels = self.dim // 2
             network.avgpool = network.fc = nn.Identity()
         else:
             self.dim = 512 if architecture == "vgg16" else int(network.last_channel)
+            self.middle_channels = 512 if architecture == "vgg16" else 96
             network.avgpool = network.classifier = nn.Identity()
-        self.is_resnet = architecture.startswith("resnet")
+        self.architecture: Architecture = architecture
         self.network = network
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Normalised images [B, 3, H, W] to float32 features [B, D]."""
-        maps = self._resnet_maps(images) if self.is_resnet else self.network.features(images)
-        return pooled(maps)
+        return pooled(self.maps(images)[1])
 
-    def _resnet_maps(self, images: torch.Tensor) -> torch.Tensor:
+    def maps(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Normalised images [B, 3, H, W] to the map in the middle [B, C, 2h, 2w] and the last.
+
+        The middle is where the side is a sixteenth of the image's: parts of figures and their
+        places, which the last map has given up for what the whole is.
+        """
         net = self.network
-        maps = net.maxpool(net.relu(net.bn1(net.conv1(images))))
-        return net.layer4(net.layer3(net.layer2(net.layer1(maps))))  # type: ignore[no-any-return]
+        if self.architecture.startswith("resnet"):
+            stem = net.maxpool(net.relu(net.bn1(net.conv1(images))))
+            middle = net.layer3(net.layer2(net.layer1(stem)))
+            return middle, net.layer4(middle)
+        place = _MIDDLE[self.architecture]
+        middle = net.features[:place](images)
+        return middle, net.features[place:](middle)
+
+
+def described(middle: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+    """Both maps as one vector: means of the last, then of the middle and of each quarter of it.
+
+    Args:
+        middle: [B, C, 2h, 2w].
+        last: [B, D, h, w].
+
+    Returns:
+        float32 [B, D + 5·C].
+    """
+    parts = [F.adaptive_avg_pool2d(middle.float(), cells).flatten(1) for cells in (1, 2)]
+    return torch.cat([pooled(last), *parts], dim=1)
 
 
 def pooled(maps: torch.Tensor) -> torch.Tensor:

@@ -12,16 +12,14 @@ from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from ganime.classifiers import storage
 from ganime.classifiers.head import Features
 from ganime.classifiers.logistic import Answers, Numbers
-from ganime.classifiers.questions import QuestionConfig
 from ganime.classifiers.training import gather_answers
 from ganime.errors import ConfigError
-from ganime.rows import FeatureRow, LabelRow, ScoreRow
+from ganime.rows import LabelRow, ScoreRow
 from ganime.store.lineage import crawled_images, crawls
 from ganime.store.manifest import Table, read_part
 from ganime.store.workspace import Workspace
@@ -187,7 +185,7 @@ def find_suspects(
     Raises:
         StoreError: there is no such classifier.
     """
-    question = _question(workspace, classifier_id)
+    question = storage.load_question(workspace, classifier_id)
     held_out = storage.held_out_scores(workspace, classifier_id)
     found = _all_tags(workspace) if tags is None else tags
     ours = {image_id: found.get(image_id, frozenset()) for image_id in held_out}
@@ -230,13 +228,13 @@ def propose_labels(
         StoreError: there is no such classifier.
     """
     settings = storage.load_settings(workspace, classifier_id)
-    question = _question(workspace, classifier_id).question
+    question = storage.load_question(workspace, classifier_id).question
     threshold = float(storage.load_figures(workspace, classifier_id)["threshold"])
     done = {row.image_id for row in labels if row.question == question}
     table = Table(workspace, ScoreRow, f"{question}/{classifier_id}").read(["image_id", "score"])
     known = dict(zip(table["image_id"].to_pylist(), table["score"].to_pylist(), strict=True))
     wanted = known.keys() - done
-    image_ids, features = _features(workspace, str(settings["features"]), wanted)
+    image_ids, features = storage.load_features(workspace, str(settings["features"]), wanted)
     scores = np.array([known[image_id] for image_id in image_ids])
     return [
         Candidate(
@@ -260,22 +258,6 @@ def _contradiction(by: str, answer: bool, score: float, least: tuple[float, floa
     )
 
 
-def _question(workspace: Workspace, classifier_id: str) -> QuestionConfig:
-    return QuestionConfig.parse(storage.load_settings(workspace, classifier_id)["question"])
-
-
 def _all_tags(workspace: Workspace) -> dict[str, frozenset[str]]:
     images = crawled_images(workspace, crawls(workspace))
     return {image.image_id: frozenset(image.tags) for image in images}
-
-
-def _features(workspace: Workspace, scope: str, wanted: set[str]) -> tuple[list[str], Features]:
-    """Ids in sorted order, those without features left out, and float32 [N, D]."""
-    table = Table(workspace, FeatureRow, scope).read(["image_id", "features"])
-    chosen = table.filter(pc.is_in(table["image_id"], pa.array(sorted(wanted), pa.string())))
-    if not chosen.num_rows:
-        return [], np.empty((0, 0), np.float32)
-    chosen = chosen.sort_by("image_id")
-    image_ids: list[str] = chosen["image_id"].to_pylist()
-    values = pc.list_flatten(chosen["features"]).to_numpy()
-    return image_ids, values.reshape(len(image_ids), -1)

@@ -11,8 +11,14 @@ _MAX_POINTS = 200  # of a curve: finer than a plot can show
 _BINS = 20
 
 
-def confusion(scores: Numbers, answers: Answers, threshold: float) -> dict[str, int]:
-    """Counts of true and false, positive and negative; yes is a score above the threshold."""
+def confusion(scores: Numbers, answers: Answers, threshold: float | Numbers) -> dict[str, int]:
+    """Counts of true and false, positive and negative; yes is a score above the threshold.
+
+    Args:
+        scores: [N].
+        answers: Yes or no [N].
+        threshold: One for all, or one for each [N].
+    """
     said = scores > threshold
     return {
         "tp": int((said & answers).sum()),
@@ -22,12 +28,17 @@ def confusion(scores: Numbers, answers: Answers, threshold: float) -> dict[str, 
     }
 
 
-def at_threshold(scores: Numbers, answers: Answers, threshold: float) -> dict[str, Any]:
-    """Confusion, precision, recall and F1 with 95 % intervals; null where nothing was counted."""
+def at_threshold(scores: Numbers, answers: Answers, threshold: float | Numbers) -> dict[str, Any]:
+    """Confusion, precision, recall and F1 with 95 % intervals; null where nothing was counted.
+
+    Args:
+        scores: [N].
+        answers: Yes or no [N].
+        threshold: One for all, or one for each [N].
+    """
     counts = confusion(scores, answers, threshold)
     tp, said, yes = counts["tp"], counts["tp"] + counts["fp"], counts["tp"] + counts["fn"]
     return {
-        "threshold": threshold,
         "confusion": counts,
         "precision": tp / said if said else None,
         "precision_interval": wilson(tp, said),
@@ -52,7 +63,7 @@ def wilson(hits: int, count: int, z: float = 1.959964) -> list[float] | None:
 
 def curve(scores: Numbers, answers: Answers) -> list[dict[str, float]]:
     """Precision and recall against the threshold, from the lowest threshold to the highest."""
-    cuts, tp, said = _cuts(scores, answers)
+    cuts, tp, said = cuts_of(scores, answers)
     keep = np.unique(np.linspace(0, len(cuts) - 1, min(_MAX_POINTS, len(cuts))).round().astype(int))
     yes = int(answers.sum())
     return [
@@ -70,7 +81,7 @@ def average_precision(scores: Numbers, answers: Answers) -> float | None:
     yes = int(answers.sum())
     if yes == 0:
         return None
-    _, tp, said = _cuts(scores, answers)
+    _, tp, said = cuts_of(scores, answers)
     return float(np.sum(np.diff(tp, prepend=0) / yes * tp / said))
 
 
@@ -82,27 +93,6 @@ def roc_auc(scores: Numbers, answers: Answers) -> float | None:
     _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
     return float((ranks[answers].sum() - yes * (yes + 1) / 2) / (yes * no))
-
-
-def choose_threshold(scores: Numbers, answers: Answers, min_precision: float | None) -> float:
-    """Where to cut.
-
-    Args:
-        scores: Calibrated, of examples that were not learned from [N].
-        answers: Yes or no [N].
-        min_precision: Choose the lowest cut with at least this precision (where none reaches it,
-            the most precise); None chooses the best F1.
-
-    Returns:
-        A value between two scores; yes is above it.
-    """
-    cuts, tp, said = _cuts(scores, answers)
-    if min_precision is None:
-        best = int(np.argmax(2 * tp / (said + answers.sum())))
-    else:
-        precise = np.flatnonzero(tp / said >= min_precision)
-        best = int(precise[-1]) if len(precise) else int(np.argmax(tp / said))
-    return float(cuts[best])
 
 
 def histogram(scores: Numbers, answers: Answers) -> dict[str, list[int]]:
@@ -120,8 +110,8 @@ def calibration_error(scores: Numbers, answers: Answers) -> float:
     return float(sum(gaps) / len(scores))
 
 
-def _cuts(scores: Numbers, answers: Answers) -> tuple[Numbers, Numbers, Numbers]:
-    """All cuts from the highest down: where, yes above it, all above it."""
+def cuts_of(scores: Numbers, answers: Answers) -> tuple[Numbers, Numbers, Numbers]:
+    """All cuts from the highest down: where, yes above it, all above it [M] each."""
     order = np.argsort(-scores, kind="stable")
     ranked, hits = scores[order], np.cumsum(answers[order])
     last = np.flatnonzero(np.append(np.diff(ranked) != 0, True))

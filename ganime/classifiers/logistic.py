@@ -23,6 +23,10 @@ class Linear:
         scores: Numbers = features @ self.weight + self.bias
         return scores
 
+    def before(self, basis: Numbers) -> "Linear":
+        """The same score for features that `basis` [E, D] was applied to."""
+        return Linear(basis @ self.weight, self.bias)
+
 
 def sigmoid(values: Numbers) -> Numbers:
     """1 / (1 + exp(-x)), without overflow."""
@@ -30,15 +34,22 @@ def sigmoid(values: Numbers) -> Numbers:
     return result
 
 
+def log_losses(scores: Numbers, answers: Answers | Numbers) -> Numbers:
+    """-log p(answer) of each, from scores before the sigmoid [..., N]."""
+    losses: Numbers = np.logaddexp(0, scores) - scores * answers
+    return losses
+
+
 def log_loss(scores: Numbers, answers: Answers | Numbers, weights: Numbers) -> float:
-    """Weighted mean of -log p(answer), from scores before the sigmoid."""
-    losses = np.logaddexp(0, scores) - scores * answers
-    return float(np.average(losses, weights=weights))
+    """Weighted mean of `log_losses`."""
+    return float(np.average(log_losses(scores, answers), weights=weights))
 
 
 def balanced_weights(answers: Answers) -> Numbers:
-    """Weights [N] with mean 1 that give yes and no the same total."""
+    """Weights [N] with mean 1 that give yes and no the same total; equal ones if one is missing."""
     share = answers.mean()
+    if share in (0, 1):
+        return np.ones(len(answers))
     weights: Numbers = np.where(answers, 0.5 / share, 0.5 / (1 - share))
     return weights
 

@@ -1,9 +1,11 @@
 """What is asked of each image, and which tags give a weak answer."""
 
 from collections.abc import Collection
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from ganime.classifiers.thresholds import ThresholdWish
 from ganime.config import Config
 
 
@@ -24,21 +26,11 @@ class QuestionConfig(Config):
         description="Searches; an image that any of them finds and no positive one does is a weak "
         "no. With none, tags say no to nothing.",
     )
-    threshold: float | None = Field(
-        None, ge=0, le=1, description="Yes above this score; empty chooses it."
-    )
-    min_precision: float | None = Field(
+    threshold: Annotated[float, Field(ge=0, le=1)] | ThresholdWish | None = Field(
         None,
-        gt=0,
-        le=1,
-        description="Choose the lowest threshold with this precision; empty chooses the best F1.",
+        description='Yes above this score, or {"precision": 0.95} or {"recall": 0.9}: chosen to '
+        "reach that on held-out answers; empty chooses the best F1.",
     )
-
-    @model_validator(mode="after")
-    def _one_choice(self) -> "QuestionConfig":
-        if self.threshold is not None and self.min_precision is not None:
-            raise ValueError("give threshold or min_precision, not both")
-        return self
 
     def weak_answer(self, tags: Collection[str]) -> bool | None:
         """What the tags say; None if nothing."""

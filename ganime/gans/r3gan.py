@@ -41,7 +41,7 @@ class R3gan(Recipe):
     groups: int | None = Field(
         None, ge=1, description="Channels per group of the 3x3 convolutions; null for dense ones."
     )
-    stem: Literal[1, 2] = Field(
+    stem: Literal[1, 2, 4] = Field(
         2, description="How many times smaller than the image the networks' largest side is."
     )
     gamma: float = Field(0.1, ge=0, description="Weight of both penalties at the end of the run.")
@@ -200,6 +200,7 @@ class Generator(nn.Module):
             for width in widths
         )
         self.to_rgb = _init(nn.Conv2d(widths[-1], 3 * self.stem**2, 3, padding=1))
+        _alike_in_groups(self.to_rgb, self.stem**2)
 
     def forward(self, z: Tensor, tags: Tensor | None = None) -> Tensor:
         """z [B, Z], tags [B, T] -> images [B, 3, R, R], about [-1, 1]."""
@@ -207,7 +208,9 @@ class Generator(nn.Module):
         features = self.basis * self.weights(inputs)[:, :, None, None]
         for number, (widen, stage) in enumerate(zip(self.widening, self.stages, strict=True)):
             if number:
-                features = F.interpolate(widen(features), scale_factor=2, mode="nearest")
+                # Blocks begin as the identity: by nearest neighbour the first images would be the
+                # 4x4 basis in squares, whose edges take long to unlearn.
+                features = F.interpolate(widen(features), scale_factor=2, mode="bilinear")
             features = stage(features)
         images: Tensor = self.to_rgb(F.leaky_relu(features, SLOPE))
         return images if self.stem == 1 else F.pixel_shuffle(images, self.stem)
@@ -255,9 +258,14 @@ class Discriminator(nn.Module):
         return with_fit(logits, features, self.projection, tags)
 
 
-def _init(layer: nn.Module, gain: float = 1.0) -> nn.Module:
+def _alike_in_groups(layer: nn.Conv2d, size: int) -> None:
+    """Let pixels that are shuffled side by side begin alike (ICNR, Aitken et al. 1707.02937)."""
+    with torch.no_grad():
+        layer.weight.copy_(layer.weight[::size].repeat_interleave(size, dim=0))
+
+
+def _init(layer: nn.Conv2d, gain: float = 1.0) -> nn.Conv2d:
     """Weights that keep the variance of what comes in, times gain² (1502.01852)."""
-    assert isinstance(layer, nn.Conv2d)
     fan_in = layer.weight[0].numel()
     nn.init.normal_(layer.weight, std=gain / math.sqrt(fan_in))
     if layer.bias is not None:

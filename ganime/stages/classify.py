@@ -6,6 +6,8 @@ people's answers and on tags; a new label makes a new classifier, never a new pa
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +17,19 @@ from safetensors.torch import save
 from ganime.backbones import Backbone, BackboneConfig, open_backbone
 from ganime.backbones.pretraining import train_on_tags, weights_key
 from ganime.classifiers import storage
+from ganime.classifiers.finetune import FineTuneConfig, Tuned, pretrained_trunk
 from ganime.classifiers.folds import neighbour_groups
-from ganime.classifiers.head import Features, HeadConfig
+from ganime.classifiers.head import Features, Head, HeadConfig
+from ganime.classifiers.logistic import Numbers
 from ganime.classifiers.questions import BACKGROUND, CHIBI, MULTIPLE, VIEWPOINT, QuestionConfig
-from ganime.classifiers.storage import load_figures
-from ganime.classifiers.training import Answered, gather_answers, thin_out, train_classifier
+from ganime.classifiers.storage import load_features, load_figures
+from ganime.classifiers.training import (
+    Answered,
+    gather_answers,
+    thin_out,
+    train_classifier,
+    tune_classifier,
+)
 from ganime.config import Config, digest_of
 from ganime.rows import FeatureRow, LabelRow, ScoreRow
 from ganime.store.lineage import CrawledImage
@@ -27,13 +37,15 @@ from ganime.store.manifest import Manifest, Provenance, Table, schema_of
 from ganime.store.pixels import PaddedPixels
 from ganime.store.workspace import Workspace
 
-REVISION = 1  # raise it whenever features or scores change: cached ones then expire
+REVISION = 2  # raise it whenever features change: cached ones then expire
+HEAD_REVISION = 2  # the same for heads and their scores
+_LOADED = 500  # images in memory at once while a network scores them
 log = logging.getLogger(__name__)
 
 Tags = Mapping[str, frozenset[str]]
 __all__ = [
-    *("REVISION", "ClassifyConfig", "feature_scope", "fit", "load_features", "load_figures"),
-    *("measure", "plan", "prepare_backbone", "run", "score"),
+    *("HEAD_REVISION", "REVISION", "ClassifyConfig", "feature_scope", "fit", "load_figures"),
+    *("load_features", "measure", "plan", "prepare_backbone", "run", "score"),
 ]
 
 
@@ -43,6 +55,7 @@ class ClassifyConfig(Config):
     backbone: BackboneConfig = BackboneConfig()
     questions: tuple[QuestionConfig, ...] = (CHIBI, MULTIPLE, VIEWPOINT, BACKGROUND)
     head: HeadConfig = HeadConfig()
+    finetune: FineTuneConfig = FineTuneConfig()
     min_precision: float = Field(
         0.5, ge=0, le=1, description="A classifier with a lower held-out precision is not obeyed."
     )
@@ -62,6 +75,15 @@ class ClassifyConfig(Config):
         if len(set(names)) < len(names):
             raise ValueError(f"a question is asked twice: {', '.join(names)}")
         return questions
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """What answers a question, its held-out scores and its figures."""
+
+    answers_by: Head | Tuned
+    held_out: list[float]
+    figures: dict[str, Any]
 
 
 def run(
@@ -95,7 +117,7 @@ def run(
     for shard in plan(workspace, config, backbone, image_ids, pad_scope):
         measure(workspace, config, backbone, shard, pad_scope, run_id)
     scope = feature_scope(backbone, pad_scope)
-    classifiers = fit(workspace, config, scope, tags, labels, run_id)
+    classifiers = fit(workspace, config, scope, tags, labels, run_id, pad_scope=pad_scope)
     for classifier_id in classifiers.values():
         score(workspace, classifier_id, image_ids, run_id)
     thresholds = {
@@ -117,14 +139,18 @@ def _trusted_threshold(
 ) -> float | None:
     """The classifier's threshold, or None if it is wrong too often to drop images by it."""
     figures = load_figures(workspace, classifier_id)
-    precision = float(figures["without_suspects"]["precision"] or 0.0)
+    judges = figures["judged_by"]
+    counted = figures["people"] if judges == "people" else figures
+    precision = float(counted["precision"] or 0.0)
     if precision >= config.min_precision:
         return float(figures["threshold"])
     log.warning(
-        "classify: %s has a held-out precision of %.2f, below classify.min_precision = %.2f, so "
-        "its rule will abstain; label more images with `ganime label`",
+        "classify: %s has a held-out precision of %.2f (judged by %s), below "
+        "classify.min_precision = %.2f, so its rule will abstain; label more images with `ganime "
+        "label`",
         question,
         precision,
+        "people's answers" if judges == "people" else "people's answers and tags",
         config.min_precision,
     )
     return None
@@ -183,8 +209,9 @@ def measure(
     run_id: str,
 ) -> Manifest:
     """Features of one shard, committed as one part."""
-    features = backbone.features(PaddedPixels(workspace, pad_scope).load(image_ids))
-    column = pa.FixedSizeListArray.from_arrays(pa.array(features.reshape(-1)), backbone.dim)
+    features = backbone.descriptions(PaddedPixels(workspace, pad_scope).load(image_ids))
+    flat = pa.array(features.reshape(-1))
+    column = pa.FixedSizeListArray.from_arrays(flat, backbone.description_dim)
     rows = pa.table(
         [list(image_ids), column.cast(pa.list_(pa.float32())), [run_id] * len(image_ids)],
         schema=schema_of(FeatureRow),
@@ -200,29 +227,6 @@ def measure(
     return table.write(digest_of(*image_ids), rows, provenance)
 
 
-def load_features(
-    workspace: Workspace, scope: str, image_ids: Sequence[str] | None = None
-) -> tuple[list[str], Features]:
-    """Measured features.
-
-    Args:
-        workspace: Where.
-        scope: See `feature_scope`.
-        image_ids: Which; all that were measured if None.
-
-    Returns:
-        Ids in sorted order, those without features left out, and float32 [N, D].
-    """
-    table = Table(workspace, FeatureRow, scope).read(["image_id", "features"])
-    if not table.num_rows:
-        return [], np.empty((0, 0), np.float32)
-    ids = table["image_id"].to_pylist()
-    values = table["features"].combine_chunks().flatten().to_numpy().reshape(len(ids), -1)
-    place = {image_id: i for i, image_id in enumerate(ids)}
-    wanted = sorted(place if image_ids is None else {i for i in image_ids if i in place})
-    return wanted, values[[place[image_id] for image_id in wanted]]
-
-
 def fit(
     workspace: Workspace,
     config: ClassifyConfig,
@@ -231,6 +235,7 @@ def fit(
     labels: Sequence[LabelRow],
     run_id: str,
     groups: Mapping[str, str] | None = None,
+    pad_scope: str = "",
 ) -> dict[str, str]:
     """One classifier per question; one that was fitted from the same inputs before is reused.
 
@@ -243,6 +248,7 @@ def fit(
         run_id: Of this run.
         groups: Name of the group of near-duplicates of an image, by image id, so that none is
             judged by a head that learned from its twin; None takes the workspace's own.
+        pad_scope: Which padded pixels fine-tuning looks at.
 
     Returns:
         The classifier's id by question; questions with too few answers are left out.
@@ -261,10 +267,13 @@ def fit(
         classifier_id = _classifier_id(config, question, scope, answered, names)
         classifiers[question.question] = classifier_id
         if not storage.exists(workspace, classifier_id):
-            matrix = features[[place[image_id] for image_id in answered.image_ids]]
-            _fit_one(
-                workspace, config, question, scope, answered, matrix, names, classifier_id, run_id
-            )
+            if config.finetune.blocks:
+                fitted = _tune(workspace, config, question, answered, names, pad_scope)
+            else:
+                matrix = features[[place[image_id] for image_id in answered.image_ids]]
+                fitted = _fit(config, question, answered, matrix, names)
+            source = {"features": scope, "padded": pad_scope}
+            _save(workspace, config, question, answered, fitted, source, classifier_id, run_id)
     return classifiers
 
 
@@ -280,19 +289,37 @@ def score(
         The new part; None if nothing was missing.
     """
     settings = storage.load_settings(workspace, classifier_id)
-    asked = QuestionConfig.parse(settings["question"])
+    asked = storage.load_question(workspace, classifier_id)
     question = asked.question
     table = Table(workspace, ScoreRow, f"{question}/{classifier_id}")
     scored = set(table.column("image_id"))
     wanted = [image_id for image_id in image_ids if image_id not in scored]
-    ids, features = load_features(workspace, str(settings["features"]), wanted)
+    if settings.get("finetune", {}).get("blocks"):
+        ids, answers = _tuned_scores(workspace, classifier_id, settings, wanted)
+    else:
+        ids, features = load_features(workspace, str(settings["features"]), wanted)
+        head = storage.load_head(workspace, classifier_id)
+        answers = head.scores(features) if ids else np.empty(0)
     if not ids:
         return None
     held_out = storage.held_out_scores(workspace, classifier_id)
-    by_head = storage.load_head(workspace, classifier_id).scores(features)
-    scores = np.array([held_out.get(image_id, by_head[i]) for i, image_id in enumerate(ids)])
+    scores = np.array([held_out.get(image_id, answers[i]) for i, image_id in enumerate(ids)])
     rows = storage.score_rows(question, classifier_id, ids, scores, run_id)
     return table.write(digest_of(*ids), rows, _provenance(asked, classifier_id, run_id))
+
+
+def _tuned_scores(
+    workspace: Workspace, classifier_id: str, settings: Mapping[str, Any], wanted: Sequence[str]
+) -> tuple[list[str], Numbers]:
+    """Padded ones of the images, sorted, and their scores by a network of its own [N]."""
+    padded = PaddedPixels(workspace, str(settings["padded"]))
+    ids = sorted(image_id for image_id in wanted if image_id in padded)
+    backbone = BackboneConfig.parse(settings["backbone"])
+    tuned = storage.load_tuned(workspace, classifier_id, backbone)
+    scores = [np.empty(0)]
+    for start in range(0, len(ids), _LOADED):
+        scores.append(tuned.scores(padded.load(ids[start : start + _LOADED])))
+    return ids, np.concatenate(scores)
 
 
 def _enough(
@@ -327,24 +354,58 @@ def _classifier_id(
             answered.image_ids, answered.answers, answered.by_person, groups, strict=True
         )
     ]
-    settings = [question.canonical(), config.head.canonical(), str(config.seed)]
-    return digest_of(str(REVISION), scope, *settings, *examples)
+    how = config.finetune if config.finetune.blocks else config.head
+    settings = [question.canonical(), how.canonical(), str(config.seed)]
+    return digest_of(str(HEAD_REVISION), scope, *settings, *examples)
 
 
-def _fit_one(
-    workspace: Workspace,
+def _fit(
     config: ClassifyConfig,
     question: QuestionConfig,
-    scope: str,
     answered: Answered,
     features: Features,
     groups: Sequence[str],
-    classifier_id: str,
-    run_id: str,
-) -> None:
+) -> _Learned:
     fitted, figures = train_classifier(
         question, answered, features, groups, config.head, config.seed
     )
+    return _Learned(fitted.head, fitted.held_out.tolist(), figures)
+
+
+def _tune(
+    workspace: Workspace,
+    config: ClassifyConfig,
+    question: QuestionConfig,
+    answered: Answered,
+    groups: Sequence[str],
+    pad_scope: str,
+) -> _Learned:
+    settings = config.backbone
+    learned = workspace.local_path(weights_key(settings)) if settings.weights == "tags" else None
+    fitted, figures = tune_classifier(
+        question,
+        answered,
+        PaddedPixels(workspace, pad_scope).load(answered.image_ids),
+        groups,
+        lambda: pretrained_trunk(settings, learned),
+        settings,
+        config.finetune,
+        config.seed,
+    )
+    return _Learned(fitted.tuned, fitted.held_out.tolist(), figures)
+
+
+def _save(
+    workspace: Workspace,
+    config: ClassifyConfig,
+    question: QuestionConfig,
+    answered: Answered,
+    learned: _Learned,
+    source: Mapping[str, str],
+    classifier_id: str,
+    run_id: str,
+) -> None:
+    figures = learned.figures
     log.info(
         "classify: %s learned from %d yes and %d no, %d set aside; held out: precision %.3f, "
         "recall %.3f",
@@ -354,18 +415,20 @@ def _fit_one(
     settings = {
         "question": question.model_dump(mode="json"),
         "head": config.head.model_dump(mode="json"),
+        "finetune": config.finetune.model_dump(mode="json"),
+        "backbone": config.backbone.model_dump(mode="json"),
         "seed": config.seed,
-        "features": scope,
-        "revision": REVISION,
+        "revision": HEAD_REVISION,
         "num_images": len(answered.image_ids),
+        **source,
     }
     storage.save_classifier(
         workspace,
         classifier_id,
-        fitted.head,
-        dict(zip(answered.image_ids, fitted.held_out.tolist(), strict=True)),
+        learned.answers_by,
+        dict(zip(answered.image_ids, learned.held_out, strict=True)),
         settings,
-        {"classifier_id": classifier_id, "features": scope, **figures},
+        {"classifier_id": classifier_id, "features": source["features"], **figures},
         _provenance(config, classifier_id, run_id),
     )
 
@@ -373,7 +436,7 @@ def _fit_one(
 def _provenance(config: Config, classifier_id: str, run_id: str) -> Provenance:
     return Provenance(
         stage="classify",
-        revision=REVISION,
+        revision=HEAD_REVISION,
         config=config,
         run_id=run_id,
         parents={"classifier": classifier_id},

@@ -42,6 +42,20 @@ def test_features_are_float32_of_the_promised_length() -> None:
     assert np.isfinite(features).all()
 
 
+@pytest.mark.parametrize("architecture", ["resnet18", "mobilenet_v2", "vgg16"])
+def test_descriptions_begin_with_the_features_and_add_the_middle(architecture: str) -> None:
+    backbone = load_backbone(small(architecture=architecture, size=64))
+    images = pictures(3)
+    described = backbone.descriptions(images)
+    assert described.shape == (3, backbone.description_dim)
+    np.testing.assert_array_equal(described[:, : backbone.dim], backbone.features(images))
+    middle = described[:, backbone.dim :]
+    whole, quarters = np.split(middle, [middle.shape[1] // 5], axis=1)
+    np.testing.assert_allclose(
+        quarters.reshape(3, whole.shape[1], 4).mean(axis=2), whole, rtol=1e-3, atol=1e-4
+    )
+
+
 def test_no_images_give_no_features() -> None:
     assert load_backbone(small()).features(pictures(0)).shape == (0, 512)
 

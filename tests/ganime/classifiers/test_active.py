@@ -146,7 +146,7 @@ def test_no_more_is_chosen_than_there_is(num: int, count: int) -> None:
 CONFIG = ClassifyConfig.parse(
     {
         "questions": [{"question": "disc", "positive_tags": ["disc"], "negative_tags": ["solo"]}],
-        "head": {"components": 8, "l2": [0.1]},
+        "head": {"components": 16, "l2": [0.1]},
     }
 )
 COUNT = 200

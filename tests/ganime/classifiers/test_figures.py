@@ -5,7 +5,6 @@ from ganime.classifiers.figures import (
     at_threshold,
     average_precision,
     calibration_error,
-    choose_threshold,
     confusion,
     curve,
     histogram,
@@ -57,21 +56,10 @@ def test_the_interval_is_wilsons() -> None:
     assert wilson(0, 0) is None
 
 
-def test_the_best_f1_is_cut_between_scores() -> None:
-    scores, answers = np.array([0.9, 0.7, 0.1, 0.0]), np.array([True, True, False, False])
+def test_each_example_may_have_its_own_threshold() -> None:
+    cuts = np.array([0.95, 0.5, 0.95, 0.3, 0.3])
 
-    assert choose_threshold(scores, answers, None) == pytest.approx(0.4)
-
-
-def test_a_wanted_precision_takes_the_lowest_such_cut() -> None:
-    assert choose_threshold(SCORES, ANSWERS, 0.75) == pytest.approx(0.3)
-    assert choose_threshold(SCORES, ANSWERS, 0.99) == pytest.approx(0.75)
-
-
-def test_an_unreachable_precision_takes_the_most_precise_cut() -> None:
-    scores, answers = np.array([0.9, 0.8, 0.1]), np.array([False, True, False])
-
-    assert choose_threshold(scores, answers, 1.0) == pytest.approx(0.45)
+    assert confusion(SCORES, ANSWERS, cuts) == {"tp": 2, "fp": 0, "fn": 1, "tn": 2}
 
 
 def test_the_curve_rises_in_threshold_and_falls_in_recall() -> None:

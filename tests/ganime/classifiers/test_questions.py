@@ -43,7 +43,8 @@ def test_an_empty_search_finds_nothing() -> None:
     [
         ({"question": "../up"}, "question"),
         ({"question": "q", "threshold": 2}, "threshold"),
-        ({"question": "q", "threshold": 0.5, "min_precision": 0.9}, "not both"),
+        ({"question": "q", "threshold": {"precision": 0.9, "recall": 0.9}}, "one of the two"),
+        ({"question": "q", "threshold": {"precisoin": 0.9}}, "precisoin"),
     ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, object], words: str) -> None:
