@@ -1,11 +1,7 @@
 """What a body is, by its own first bytes; headers and file names are only claims."""
 
-import io
-
-from PIL import Image
-
 from ganime.errors import ImageError
-from ganime.images import MAX_PIXELS, MAX_SCANS, check_whole
+from ganime.images import check_whole
 from ganime.sources import Post, Received
 
 _MAGIC = (
@@ -50,36 +46,11 @@ def problem_of(received: Received, post: Post) -> str | None:
     return None
 
 
-def damage_of(received: Received, proven_md5: str | None = None) -> str | None:
-    """Why the body is no whole image, a short code; None if it is, or is not for us to try.
-
-    Where no MD5 proves that the body is what the site holds, all of it is decoded. Where one does
-    (see `problem_of`, which comes first), nothing was lost on the way, and a JPEG that is framed as
-    it should be passes by its frame: the stage that measures images decodes it whole in any case,
-    and says what is wrong with it.
-
-    Args:
-        received: The body.
-        proven_md5: The site's, if it gives one; the body has it.
-    """
-    content = received.read()
-    if proven_md5 and _is_framed_jpeg(content):
-        return None
+def damage_of(received: Received) -> str | None:
+    """Why the body is no whole image, a short code; None if it is, or is not for us to try."""
     try:
-        check_whole(content)
+        check_whole(received.read())
     except ImageError as error:
         # A format that this version cannot read is no fault of the file.
         return None if error.reason == "unsupported_format" else error.reason
     return None
-
-
-def _is_framed_jpeg(content: bytes) -> bool:
-    """Whether it is a JPEG with a good header, a fair size, few scans and its end mark in place."""
-    is_framed = content.startswith(b"\xff\xd8\xff") and content.endswith(b"\xff\xd9")
-    if not is_framed or content.count(b"\xff\xda") > MAX_SCANS:
-        return False
-    try:
-        with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
-            return image.width * image.height <= MAX_PIXELS
-    except Exception:  # noqa: BLE001 - whatever bytes make Pillow stumble over; `check_whole` says
-        return False

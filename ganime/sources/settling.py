@@ -225,7 +225,7 @@ class Settler:
         attempts = self._attempt_rows(row, journal)
         facts: dict[str, Any] = {"http_status": received.status, "num_bytes": received.num_bytes}
         problem = problem_of(received, post_of(row))
-        if problem is None and not self._site.IS_LOCAL and damage_of(received, row.site_md5):
+        if problem is None and not self._site.IS_LOCAL and damage_of(received):
             problem = "decode_error"
         if problem is not None:
             outcome = "skipped" if problem in _RULES else "failed"

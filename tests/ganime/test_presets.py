@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from ganime.decide import decide, dropped_by, statuses
+from ganime.errors import ConfigError
 from ganime.filters import Facts, Filter
+from ganime.gans import GANS
 from ganime.practice.corpus import Corpus, PracticeConfig
-from ganime.presets import PRESETS, RunConfig, build
+from ganime.presets import BUDGETS, PRESETS, RunConfig, build, training
 from ganime.rows import ImageRow
 from ganime.stages.dedupe import image_row
 from ganime.store.word_sets import WordSets
@@ -123,3 +125,26 @@ def test_full_body_drops_real_portraits_and_photographs(shared: Path, folder: st
 def test_faces_keeps_real_faces(shared: Path) -> None:
     judged = decide(real(shared, "faces96", 200), rules("faces"), [])
     assert np.mean(statuses(judged) < 0) >= 0.97
+
+
+@pytest.mark.parametrize("recipe", GANS.names())
+@pytest.mark.parametrize("resolution", [32, 64, 128, 256, 512])
+def test_every_recipe_has_settings_for_every_side(recipe: str, resolution: int) -> None:
+    config = training(recipe, resolution, "evening", {})
+    assert config.recipe.component == recipe
+    assert config.resolution == resolution
+    assert config.nimg == BUDGETS["evening"]
+    assert config.snapshot_nimg == config.nimg // 10
+
+
+def test_wishes_go_over_the_tables_and_sets_over_wishes() -> None:
+    wishes = {"nimg": 5000, "tags": None, "batch": 8}
+    config = training("dcgan", 64, "minutes", wishes, ["batch=32", "recipe.latent=9"])
+    assert (config.nimg, config.snapshot_nimg, config.tags) == (5000, 500, ())
+    assert (config.batch, config.recipe.latent) == (32, 9)
+    assert config.recipe.component == "dcgan"
+
+
+def test_an_unknown_recipe_lists_the_known() -> None:
+    with pytest.raises(ConfigError, match=r"no recipe is called 'vae'; known: .*stylegan2"):
+        training("vae", 64, "minutes", {})
