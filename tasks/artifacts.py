@@ -4,14 +4,18 @@ Thumbnails go into markdown as data: URIs: table cells show no pictures, and a U
 server of ours to be up when the page is looked at.
 """
 
-import base64
 import html
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from ganime.images import encode_jpeg
+from ganime.report.curves import Metrics, plot_of, read_metrics
+from ganime.report.examples import spread
 from ganime.report.funnel import read_funnel
+from ganime.report.health import alarms
+from ganime.report.sheets import last_sheets, read_picture
+from ganime.report.thumbnails import data_uri
+from ganime.report.words import number
 from ganime.rows import DecisionRow, EvaluationRow
 from ganime.stages import crawl
 from ganime.stages.crawl import OUTCOMES, CrawlConfig
@@ -19,11 +23,12 @@ from ganime.stages.curate import DatasetRef
 from ganime.store.manifest import Table
 from ganime.store.pixels import Dataset, PaddedPixels, Pixels
 from ganime.store.workspace import Workspace
-from ganime.training.sheets import tile
-from ganime.training.snapshot import load_generator
 
-NUM_EXAMPLES = 6  # per reason; keeps the artifact below 50 kB
-SIDE = 64  # [px]
+# Lists of artifacts send all of them whole, so each stays below 50 kB. Base64 makes 4 bytes of 3.
+SIDE, MOST_EXAMPLE = 64, 1_300  # of an example [px, bytes]
+NUM_EXAMPLES, NUM_PER_REASON = 26, 6
+LARGEST, MOST_GRID, MOST_SHEET = 512, 16_000, 9_000  # of a sheet of samples [px, bytes]
+NUM_VALUES = 20  # of each metric
 
 
 def publish_crawl(workspace: Workspace, config: CrawlConfig) -> None:
@@ -71,25 +76,27 @@ def publish_decisions(workspace: Workspace, dataset: DatasetRef, pad_scope: str)
             dropped.setdefault(f"{row.rule}: {row.reason}", []).append(row.image_id)
     kept = [row.image_id for row in Dataset(workspace, dataset.name, dataset.version).members]
     padded = PaddedPixels(workspace, pad_scope)
-    lines = [f"# Decisions of {dataset}"]
-    for title, ids in {"kept": kept, **dropped}.items():
-        shown = [image_id for image_id in ids if image_id in padded][:NUM_EXAMPLES]
-        lines.append(f"\n**{html.escape(title)}**: {len(ids)}\n")
-        lines.append(" ".join(_picture(padded.load([item])[0], item[:12]) for item in shown))
-    create_markdown_artifact("\n".join(lines), key="decisions")
+    text = decisions_text(f"Decisions of {dataset}", {"kept": kept, **dropped}, padded)
+    create_markdown_artifact(text, key="decisions")
 
 
 def publish_samples(workspace: Workspace, model_id: str) -> None:
-    """Samples of the last snapshot."""
-    grid = tile(load_generator(workspace, model_id).sample(16, seed=0), 8)
-    where = workspace.describe(f"models/{model_id}/samples")
-    text = f"# {model_id}\n\n{_data_uri(grid, 'samples')}\n\nAll grids: `{where}`"
-    create_markdown_artifact(text, key="samples")
+    """What the last snapshot draws."""
+    create_markdown_artifact(samples_text(workspace, model_id), key="samples")
+
+
+def publish_monitors(workspace: Workspace, model_id: str) -> None:
+    """What a training run measured of itself, and what of it was alarming."""
+    text = monitors_text(model_id, read_metrics(workspace, model_id))
+    create_markdown_artifact(text, key="monitors")
 
 
 def publish_metrics(workspace: Workspace, model_id: str) -> None:
-    """Every metric of every snapshot."""
+    """Every metric of every snapshot, of very many those spread evenly over the run."""
+    by_name: dict[str, list[EvaluationRow]] = {}
     rows = Table(workspace, EvaluationRow, root=f"models/{model_id}").rows()
+    for row in sorted(rows, key=lambda row: (row.metric, row.nimg)):
+        by_name.setdefault(row.metric, []).append(row)
     table = [
         {
             "images shown": row.nimg,
@@ -99,7 +106,8 @@ def publish_metrics(workspace: Workspace, model_id: str) -> None:
             "reals": row.num_real,
             "reference": row.reference,
         }
-        for row in sorted(rows, key=lambda row: (row.metric, row.nimg))
+        for found in by_name.values()
+        for row in spread(found, NUM_VALUES)
     ]
     create_table_artifact(table, key="metrics", description=f"model {model_id}")
 
@@ -110,13 +118,57 @@ def publish_report(workspace: Workspace, key: str) -> None:
     create_markdown_artifact(f"The report: `{where}`", key="report")
 
 
-def _picture(image: Pixels, name: str) -> str:
-    step = max(1, image.shape[0] // SIDE)
-    height = image.shape[0] // step * step
-    small = image[:height, :height].reshape(height // step, step, height // step, step, 3)
-    return _data_uri(small.mean((1, 3)).astype(np.uint8), name)
+def decisions_text(title: str, groups: Mapping[str, Sequence[str]], padded: PaddedPixels) -> str:
+    """Images by what was decided of them, as markdown, with a few examples of each."""
+    each = min(NUM_PER_REASON, max(1, NUM_EXAMPLES // len(groups))) if groups else 0
+    left, lines = NUM_EXAMPLES, [f"# {html.escape(title)}"]
+    for name, ids in groups.items():
+        shown = [image_id for image_id in ids if image_id in padded][: min(each, left)]
+        left -= len(shown)
+        lines.append(f"\n**{html.escape(name)}**: {len(ids)}\n")
+        lines.append(
+            " ".join(
+                _picture(padded.load([item])[0], item[:12], SIDE, MOST_EXAMPLE) for item in shown
+            )
+        )
+    return "\n".join(lines)
 
 
-def _data_uri(image: Pixels, name: str) -> str:
-    content = base64.b64encode(encode_jpeg(image)).decode()
-    return f'<img alt="{html.escape(name)}" src="data:image/jpeg;base64,{content}">'
+def samples_text(workspace: Workspace, model_id: str) -> str:
+    """The last grid, the last sheet by tags and the nearest training images, as markdown."""
+    grid, by_tag = last_sheets(workspace, model_id)
+    sheets = (
+        ("Samples of the last snapshot", grid, MOST_GRID),
+        ("The same latents with one tag after another", by_tag, MOST_SHEET),
+        (
+            "Left samples, right the training images nearest",
+            f"models/{model_id}/nearest.png",
+            MOST_SHEET,
+        ),
+    )
+    lines = [f"# Samples of model {model_id}"]
+    for title, key, most in sheets:
+        image = read_picture(workspace, key) if key else None
+        if image is not None:
+            lines.append(f"\n**{title}**\n\n{_picture(image, title, LARGEST, most)}")
+    lines.append(f"\nAll of them: `{html.escape(workspace.describe(f'models/{model_id}'))}`")
+    return "\n".join(lines)
+
+
+def monitors_text(model_id: str, metrics: Metrics) -> str:
+    """What was alarming; then where each metric began, what it came to, and how to read it."""
+    lines = [f"# What the monitors of model {model_id} saw", ""]
+    lines += [f"- {said}" for said in alarms(metrics) or ["Nothing alarming."]]
+    lines += ["", "| metric | first | last | lowest | highest |", "|---|--:|--:|--:|--:|"]
+    readings: dict[str, None] = {}  # a set in order
+    for name, rows in sorted(metrics.items()):
+        values = [row.value for row in rows]
+        told = (values[0], values[-1], min(values), max(values))
+        lines.append(f"| {html.escape(name)} | {' | '.join(map(number, told))} |")
+        if (plot := plot_of(name)) is not None:
+            readings[f"- **{plot.title}**: {plot.reading}"] = None
+    return "\n".join([*lines, "", *readings])
+
+
+def _picture(image: Pixels, name: str, side: int, most: int) -> str:
+    return f'<img alt="{html.escape(name)}" src="{data_uri(image, side, most)}">'

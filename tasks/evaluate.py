@@ -9,7 +9,7 @@ from ganime.stages.evaluate import EvaluateConfig
 from ganime.store.pixels import Dataset, Pixels
 from ganime.store.workspace import Workspace
 from ganime.training.snapshot import load_generator, snapshots
-from tasks.artifacts import publish_metrics, publish_samples
+from tasks.artifacts import publish_metrics
 from tasks.policies import STAGE
 
 
@@ -39,5 +39,4 @@ def evaluate_task(
         run_id=run_id,
     )
     publish_metrics(workspace, model_id)
-    publish_samples(workspace, model_id)
     return max(rows, key=lambda row: row.nimg).value

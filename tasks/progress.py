@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import cast
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from ganime.report.words import duration, number
 from ganime.training.loop import Progress
 
 log = logging.getLogger("ganime.stages.train")
@@ -32,20 +34,13 @@ class TrainingProgress:
     def __call__(self, progress: Progress) -> None:
         """Show where training stands."""
         losses = ", ".join(f"{name} {value:.2f}" for name, value in progress.losses.items())
-        if self._bar is not None and self._task is not None:
-            self._bar.update(
-                self._task,
-                total=progress.total,
-                completed=progress.nimg,
-                speed=progress.images_per_second,
-                loss=losses,
-            )
         finished = progress.nimg >= progress.total
         now = time.monotonic()
+        self._draw(progress, losses)
         if finished or now - self._artifact_at >= ARTIFACT_EVERY_S:
             self._artifact_at = now
             update_progress_artifact(
-                self._artifact, progress=100.0 * progress.nimg / progress.total
+                self._artifact, 100.0 * progress.nimg / progress.total, described(progress)
             )
         if self._bar is None and (finished or now - self._line_at >= LINE_EVERY_S):
             self._line_at = now
@@ -57,6 +52,28 @@ class TrainingProgress:
                 progress.eta_s,
                 losses,
             )
+
+    def _draw(self, progress: Progress, losses: str) -> None:
+        if self._bar is not None and self._task is not None:
+            self._bar.update(
+                self._task,
+                total=progress.total,
+                completed=progress.nimg,
+                speed=progress.images_per_second,
+                loss=losses,
+            )
+
+
+def described(progress: Progress) -> str:
+    """Where training stands, in a line: thousands of images shown, speed, time to go, losses."""
+    left = duration(timedelta(seconds=round(progress.eta_s)))
+    told = [
+        f"{progress.nimg / 1000:.1f} of {progress.total / 1000:.1f} kimg",
+        f"{number(progress.images_per_second)} images/s",
+        "done" if progress.nimg >= progress.total else f"{left} to go",
+        *(f"{name.replace('_', ' ')} {number(value)}" for name, value in progress.losses.items()),
+    ]
+    return ", ".join(told)
 
 
 @contextmanager

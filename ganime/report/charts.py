@@ -57,11 +57,12 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A dashed line across the plot: a threshold (`x`) or a floor (`y`)."""
+    """A dashed line across the plot: a threshold (`x`) or a floor (`y`), its label at one end."""
 
     label: str
     x: float | None = None
     y: float | None = None
+    label_first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,7 @@ class Chart:
         title: What it shows.
         summary: The same in a sentence with numbers, for those who cannot see it.
         x_label: Of the horizontal axis.
+        reading: How to read it, for those who see such a plot for the first time.
     """
 
     title: str
@@ -79,6 +81,7 @@ class Chart:
     x_label: str
     x_ticks: list[Tick]
     y_ticks: list[Tick]
+    reading: str = ""
     lines: list[Line] = field(default_factory=list)
     bars: list[Bar] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
@@ -117,6 +120,7 @@ def line_chart(
     *,
     x_label: str,
     summary: str,
+    reading: str = "",
     y_range: tuple[float, float] | None = None,
     x_range: tuple[float, float] | None = None,
     x_mark: tuple[str, float] | None = None,
@@ -129,6 +133,7 @@ def line_chart(
         series: The curves; points that are not finite are left out.
         x_label: Of the horizontal axis.
         summary: The plot in a sentence.
+        reading: How to read such a plot.
         y_range: Of the vertical axis; None fits it to the points and the mark.
         x_range: Of the horizontal axis, likewise.
         x_mark: Label and place of a vertical line.
@@ -148,11 +153,14 @@ def line_chart(
     y_axis = _Axis(y_steps[0], y_steps[-1], HEIGHT - BOTTOM, TOP)
     lines = [_line(item, points, x_axis, y_axis) for item, points in drawn]
     marks = [Mark(x_mark[0], x=x_axis(x_mark[1]))] if x_mark else []
-    marks += [Mark(y_mark[0], y=y_axis(y_mark[1]))] if y_mark else []
+    if y_mark:
+        free = _is_free_at_start(solid, x_axis, y_mark[1])
+        marks.append(Mark(y_mark[0], y=y_axis(y_mark[1]), label_first=free))
     x_steps = [x for x in nice_steps(x_axis.low, x_axis.high) if x_low <= x <= x_axis.high]
     return Chart(
         title=title,
         summary=summary,
+        reading=reading,
         x_label=x_label,
         x_ticks=x_axis.ticks(x_steps, compact),
         y_ticks=y_axis.ticks(y_steps, compact),
@@ -232,6 +240,15 @@ def _finite(points: Points) -> list[tuple[float, float]]:
     found = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
     chosen = np.linspace(0, len(found) - 1, min(_MAX_POINTS, len(found))).round().astype(int)
     return [found[i] for i in np.unique(chosen)]
+
+
+def _is_free_at_start(curves: Sequence[Points], x_axis: _Axis, height: float) -> bool:
+    """Whether curves keep farther from a height in the left half of the plot than in the right."""
+    middle = (x_axis.low + x_axis.high) / 2
+    gaps: dict[bool, list[float]] = {True: [], False: []}
+    for x, y in (point for points in curves for point in points):
+        gaps[x < middle].append(abs(y - height))
+    return min(gaps[True], default=math.inf) > min(gaps[False], default=math.inf)
 
 
 def _line(item: Series, points: Points, x_axis: _Axis, y_axis: _Axis) -> Line:

@@ -137,7 +137,7 @@ def kept_examples(records: Records, cards: Cards) -> Examples:
     """Kept images, spread evenly, each with the verdict that came closest to dropping it."""
     chosen = spread(records.kept, _KEPT_SHOWN)
     verdicts = records.verdicts(chosen)
-    shown = [cards.image(image_id, _closest(verdicts[image_id])) for image_id in chosen]
+    shown = [cards.image(image_id, closest(verdicts[image_id])) for image_id in chosen]
     return Examples("kept", "kept", len(records.kept), shown)
 
 
@@ -242,17 +242,20 @@ def all_tags(row: PostRow) -> list[str]:
     return row.character_tags + row.copyright_tags + row.artist_tags + row.tags
 
 
+def closest(rows: Iterable[DecisionRow]) -> DecisionRow | None:
+    """A person's answer if there is one, else the verdict nearest to its threshold."""
+    said = [row for row in rows if row.decided_by == "person"]
+    scored = [row for row in rows if row.score is not None and row.threshold]
+    # Only a count hits its threshold exactly (one figure where one is allowed), and there it is the
+    # plain case, not a close one.
+    close = [row for row in scored if row.score != row.threshold] or scored
+    return said[0] if said else min(close, key=_clearness, default=None)
+
+
 def spread(items: Sequence[ItemT], most: int) -> list[ItemT]:
     """At most so many of them, evenly spread, the first and the last among them."""
     chosen = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
     return [items[i] for i in chosen]
-
-
-def _closest(rows: Iterable[DecisionRow]) -> DecisionRow | None:
-    """A person's answer if there is one, else the verdict nearest to its threshold."""
-    said = [row for row in rows if row.decided_by == "person"]
-    scored = [row for row in rows if row.score is not None and row.threshold]
-    return said[0] if said else min(scored, key=_clearness, default=None)
 
 
 def _clearness(row: DecisionRow) -> tuple[float, str]:

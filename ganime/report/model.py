@@ -1,33 +1,22 @@
 """How a model was trained, what it drew on the way, and how its snapshots score."""
 
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from ganime.report.charts import Chart, Series, line_chart, smoothed
-from ganime.report.examples import spread
-from ganime.report.thumbnails import sample_grid
+from ganime.report.charts import Chart, Series, line_chart
+from ganime.report.curves import SPEED, Metrics, chart_groups, read_metrics
+from ganime.report.health import alarms
+from ganime.report.provenance import flattened
+from ganime.report.sheets import Gallery, read_gallery
 from ganime.report.words import count, duration, number
 from ganime.rows import EvaluationRow, MetricRow
 from ganime.store.manifest import Table
 from ganime.store.workspace import Workspace
 
-_GRIDS_SHOWN = 12
-_GRID = re.compile(r"/samples/(\d+)\.png$")
 _FLOOR = "_floor"  # ends the name of the distance of reals to other reals
-_SPEED = "images_per_second"
-_Rows = list[MetricRow]
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """Samples of one snapshot, as a data URI."""
-
-    nimg: int
-    picture: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,40 +53,60 @@ class Metric:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One trained model; every part may be empty."""
+    """One trained model; every part may be empty.
+
+    Attributes:
+        model_id: Its id.
+        facts: Names and values in words: recipe, sizes, augmentation.
+        tags: What it can be asked for.
+        nimg: Real images shown.
+        finished: Whether its training came to an end.
+        ended: Why, one phrase; empty for older models.
+        alarms: What went wrong on the way.
+        speed: Images per second, over the whole training.
+        time: Of training, in words.
+        curves: Plots under their headings.
+        gallery: What it drew.
+        metrics: How its snapshots score.
+    """
 
     model_id: str
-    sizes: list[tuple[str, str]]
+    facts: list[tuple[str, str]]
+    tags: list[str]
     nimg: int
     finished: bool
+    ended: str
+    alarms: list[str]
     speed: float | None
     time: str
-    charts: list[Chart]
-    grids: list[Grid]
-    num_grids: int
+    curves: list[tuple[str, list[Chart]]]
+    gallery: Gallery
     metrics: list[Metric]
 
 
 def read_model(workspace: Workspace, model_id: str) -> Model:
     """Read all that is known of a model."""
     root = f"models/{model_id}"
-    rows = Table(workspace, MetricRow, root=root).rows()
-    by_name: dict[str, _Rows] = {}
-    for row in sorted(rows, key=lambda row: row.nimg):
-        by_name.setdefault(row.name, []).append(row)
-    grids, num_grids = _grids(workspace, root)
-    seconds = _seconds(by_name.get(_SPEED, []))
-    nimg = max([row.nimg for row in rows] + [grid.nimg for grid in grids], default=0)
+    measured = read_metrics(workspace, model_id)
+    described = _read_json(workspace, f"{root}/config.json")
+    tags = described.get("tags")
+    tags = [str(tag) for tag in tags] if isinstance(tags, list) else []
+    gallery = read_gallery(workspace, model_id, tags)
+    seconds = _seconds(measured.get(SPEED, []))
+    shown = [rows[-1].nimg for rows in measured.values()] + [grid.nimg for grid in gallery.grids]
+    nimg = max(shown, default=0)
     return Model(
         model_id=model_id,
-        sizes=_sizes(_described(workspace, f"{root}/config.json")),
+        facts=_facts(described),
+        tags=tags,
         nimg=nimg,
         finished=workspace.exists(f"{root}/finished.json"),
+        ended=str(_read_json(workspace, f"{root}/finished.json").get("ended", "")),
+        alarms=alarms(measured),
         speed=nimg / seconds if seconds else None,
         time=duration(timedelta(seconds=seconds)) if seconds else "",
-        charts=[chart for chart in _charts(by_name) if chart is not None],
-        grids=grids,
-        num_grids=num_grids,
+        curves=_curves(measured, described),
+        gallery=gallery,
         metrics=group_metrics(Table(workspace, EvaluationRow, root=root).rows()),
     )
 
@@ -139,43 +148,7 @@ def _metric_chart(rows: list[EvaluationRow], floor: float | None) -> Chart | Non
     )
 
 
-def _charts(by_name: dict[str, _Rows]) -> list[Chart | None]:
-    losses = {name: rows for name, rows in by_name.items() if name.startswith("loss_")}
-    charts = [_losses(losses)] if losses else []
-    others = sorted(set(by_name) - set(losses))
-    for name in sorted(others, key=lambda name: (name != _SPEED, name)):
-        points = [(row.nimg, row.value) for row in by_name[name]]
-        soft = smoothed(points, _window(points))
-        charts.append(
-            line_chart(
-                name.replace("_", " "),
-                [Series("", points, "a", faint=True), Series("", soft, "a")],
-                x_label="images shown",
-                summary=f"From {number(soft[0][1])} to {number(soft[-1][1])}." if soft else "",
-            )
-        )
-    return charts
-
-
-def _losses(losses: dict[str, _Rows]) -> Chart | None:
-    series, told = [], []
-    for (name, rows), tone in zip(sorted(losses.items()), "abcd", strict=False):
-        points = [(row.nimg, row.value) for row in rows]
-        soft = smoothed(points, _window(points))
-        label = name.removeprefix("loss_").replace("_", " ")
-        series += [Series(label, points, tone, faint=True), Series(label, soft, tone)]
-        if soft:
-            told.append(f"{label} from {number(soft[0][1])} to {number(soft[-1][1])}")
-    return line_chart(
-        "Losses, smoothed", series, x_label="images shown", summary="; ".join(told) + "."
-    )
-
-
-def _window(points: Sequence[object]) -> int:
-    return max(1, len(points) // 20)
-
-
-def _seconds(rows: _Rows) -> float:
+def _seconds(rows: Sequence[MetricRow]) -> float:
     """Time spent on training, from the speed of each stretch."""
     before, seconds = 0, 0.0
     for row in rows:
@@ -184,30 +157,52 @@ def _seconds(rows: _Rows) -> float:
     return seconds
 
 
-def _grids(workspace: Workspace, root: str) -> tuple[list[Grid], int]:
-    keys = [key for key in workspace.list(f"{root}/samples", ".png") if _GRID.search(key)]
-    grids = []
-    for key in spread(keys, _GRIDS_SHOWN):
-        found = _GRID.search(key)
-        picture = sample_grid(workspace, key)
-        if found and picture:
-            grids.append(Grid(int(found[1]), picture))
-    return grids, len(keys)
+def _curves(measured: Metrics, described: Mapping[str, Any]) -> list[tuple[str, list[Chart]]]:
+    target = _table(described, "config", "augment").get("target")
+    return chart_groups(measured, target if isinstance(target, float) else None)
 
 
-def _sizes(described: dict[str, Any]) -> list[tuple[str, str]]:
-    """Of the networks and of the training set, in words."""
-    parameters = described.get("parameters")
-    sizes = [
-        (name.capitalize(), f"{count(number)} parameters")
-        for name, number in (parameters if isinstance(parameters, dict) else {}).items()
+def _facts(described: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Recipe, sizes of the networks and of the training set, augmentation, in words."""
+    config, recipe = _table(described, "config"), _table(described, "config", "recipe")
+    facts = []
+    if "name" in recipe and "resolution" in config and "batch" in config:
+        facts.append(
+            (
+                "Recipe",
+                f"{recipe['name']} at {config['resolution']} px, {config['batch']} images per "
+                "update",
+            )
+        )
+    for name, amount in _table(described, "parameters").items():
+        facts.append((name.capitalize(), f"{count(amount)} parameters"))
+    if isinstance(amount := described.get("num_images"), int):
+        facts.append(("Training set", f"{count(amount)} images"))
+    if augment := _augmentation(config):
+        facts.append(("Augmentation", augment))
+    return facts
+
+
+def _augmentation(config: Mapping[str, Any]) -> str:
+    settings = _table(config, "augment")
+    told = [
+        value if name == "name" else f"{name.replace('_', ' ')} {value}"
+        for name, value in flattened(settings)
     ]
-    if isinstance(number := described.get("num_images"), int):
-        sizes.append(("Training set", f"{count(number)} images"))
-    return sizes
+    if told and config.get("mirror"):
+        told.append("half of the images mirrored")
+    return "; ".join(told)
 
 
-def _described(workspace: Workspace, key: str) -> dict[str, Any]:
+def _table(described: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    """A table inside a file; empty where another program wrote something else."""
+    for name in path:
+        inner = described.get(name)
+        described = inner if isinstance(inner, Mapping) else {}
+    return described
+
+
+def _read_json(workspace: Workspace, key: str) -> dict[str, Any]:
     if not workspace.exists(key):
         return {}
     try:

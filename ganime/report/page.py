@@ -40,6 +40,7 @@ def build_report(workspace: Workspace, inputs: ReportInputs) -> str:
 
     Parts of a run that do not exist (no classifier, no model, no evaluation) are said to be
     missing. Everything that came from a site is escaped; only http and https become links.
+    However long the run, a model's pictures take 2.9 MB at most, and a thumbnail 8 kB.
 
     Args:
         workspace: Where the run's manifests lie, and where the page goes.

@@ -35,7 +35,9 @@ class Question:
         suspects: Labels that the held-out score contradicts, the worst first.
         num_suspects: How many there are in all.
         num_set_aside: How many of them were left out of training.
-        without_suspects: Precision and recall if those were wrong, in words.
+        wish: The precision or recall that the threshold was chosen for, and what came of it, in
+            words; empty without one.
+        by_people: Precision and recall on people's answers alone, in words; empty without any.
     """
 
     question: str
@@ -48,7 +50,8 @@ class Question:
     suspects: list[Card]
     num_suspects: int = 0
     num_set_aside: int = 0
-    without_suspects: str = ""
+    wish: str = ""
+    by_people: str = ""
 
 
 def read_questions(
@@ -77,7 +80,8 @@ def _read(workspace: Workspace, question: str, classifier_id: str, cards: Cards)
         suspects=[_suspect(item, cards) for item in suspects[:_SUSPECTS_SHOWN]],
         num_suspects=len(suspects),
         num_set_aside=int(figures.get("num_set_aside") or 0),
-        without_suspects=_without_suspects(figures),
+        wish=_wish(figures),
+        by_people=_by_people(figures),
     )
 
 
@@ -131,12 +135,38 @@ def _rates(figures: Figures) -> list[tuple[str, str, str]]:
     return rates
 
 
-def _without_suspects(figures: Figures) -> str:
-    found = figures.get("without_suspects")
-    if not figures.get("num_set_aside") or not isinstance(found, Mapping):
+def _wish(figures: Figures) -> str:
+    found = figures.get("wish")
+    if not isinstance(found, Mapping):
         return ""
-    named = [(name, found.get(name)) for name in ("precision", "recall")]
-    return ", ".join(f"{name} {value:.3f}" for name, value in named if value is not None)
+    wished = [
+        f"{name.capitalize()} {found[name]:.3f}"
+        for name in ("precision", "recall")
+        if name in found
+    ]
+    came = "reached" if found.get("reached") else "out of reach, so the best F1 was taken"
+    return f"{', '.join(wished)} was wanted: {came}, {_rate('it is', found, 'value', 'interval')}"
+
+
+def _by_people(figures: Figures) -> str:
+    found = figures.get("people")
+    if not isinstance(found, Mapping):
+        return ""
+    told = [
+        _rate(name, found, name, f"{name}_interval")
+        for name in ("precision", "recall")
+        if found.get(name) is not None
+    ]
+    return ", ".join(told)
+
+
+def _rate(title: str, found: Mapping[str, Any], value: str, interval: str) -> str:
+    if found.get(value) is None:
+        return f"{title} unknown"
+    around = found.get(interval)
+    return f"{title} {found[value]:.3f}" + (
+        f" ({around[0]:.3f} – {around[1]:.3f})" if around else ""
+    )
 
 
 def _precision_recall(figures: Figures, threshold: float | None) -> Chart | None:

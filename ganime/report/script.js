@@ -12,8 +12,10 @@
       picture.alt = frame.alt;
       caption.textContent = frame.dataset.caption;
       slider.setAttribute("aria-valuetext", frame.dataset.caption);
+      frames.forEach((other) => other.parentElement.classList.toggle("shown", other === frame));
     };
     slider.addEventListener("input", show);
+    frames.forEach((frame, i) => frame.addEventListener("click", () => { slider.value = i; show(); }));
     viewer.hidden = false;
     show();
   }

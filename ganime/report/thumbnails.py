@@ -5,32 +5,55 @@ import io
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ganime.rows import MemberRow
 from ganime.store.pixels import PaddedPixels, Pixels, open_shard
 from ganime.store.workspace import Workspace
 
 SIDE = 128  # [px]; shown at up to this many CSS pixels
-_GRID_SIDE = 768  # a grid of 8x8 images needs no more on a laptop
+GRID_SIDE = 768  # a grid of 8x8 images needs no more on a laptop
+# What one picture may add to the page [bytes], before base64 adds a third. Drawings need a half of
+# it; photographs and noise are compressed until they fit.
+MOST_THUMBNAIL, MOST_GRID = 6_000, 120_000
+_QUALITIES = (82, 70, 55, 40, 25)  # of WebP, tried in turn
 
 
-def data_uri(image: Pixels, side: int = SIDE, quality: int = 78) -> str:
-    """An image as a WebP data URI.
+def data_uri(image: Pixels, side: int = SIDE, most: int = MOST_THUMBNAIL) -> str:
+    """An image as a WebP data URI of bounded length.
 
     Args:
         image: uint8 sRGB [H, W, 3].
         side: Longest side of the result at most [px]; images are never enlarged.
-        quality: Of WebP, 0-100.
+        most: Bytes of the result at most, before base64; quality goes first, then the side.
     """
+    small = _reduced(image, side)
+    content = b""
+    for quality in _QUALITIES:
+        content = _webp(small, quality)
+        if len(content) <= most:
+            return as_uri(content)
+    return data_uri(image, max(small.shape[:2]) * 2 // 3, most) if side > 8 else as_uri(content)
+
+
+def as_uri(content: bytes) -> str:
+    """A WebP file as a data URI."""
+    return "data:image/webp;base64," + base64.b64encode(content).decode()
+
+
+def _reduced(image: Pixels, side: int) -> Pixels:
     height, width = image.shape[:2]
     scale = side / max(height, width)
-    if scale < 1:
-        target = (max(1, round(width * scale)), max(1, round(height * scale)))
-        image = np.asarray(cv2.resize(image, target, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    if scale >= 1:
+        return image
+    target = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(image, target, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _webp(image: Pixels, quality: int) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(image)).save(buffer, "WEBP", quality=quality, method=4)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return buffer.getvalue()
 
 
 class Thumbnails:
@@ -74,14 +97,4 @@ def real_grid(workspace: Workspace, members: list[MemberRow], cells: int = 8) ->
         top, left = i // cells * side, i % cells * side
         grid[top : top + side, left : left + side] = image
     used = -(-len(images) // cells) * side
-    return data_uri(grid[:used], _GRID_SIDE, quality=85)
-
-
-def sample_grid(workspace: Workspace, key: str) -> str | None:
-    """A stored grid of samples; None if the file is damaged."""
-    try:
-        with Image.open(io.BytesIO(workspace.read_bytes(key))) as image:
-            pixels: Pixels = np.asarray(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
-        return None
-    return data_uri(pixels, _GRID_SIDE, quality=85)
+    return data_uri(grid[:used], GRID_SIDE, MOST_GRID)

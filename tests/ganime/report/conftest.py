@@ -34,6 +34,7 @@ from ganime.store.labels import Answer, LabelLog
 from ganime.store.manifest import Provenance, Table, schema_of
 from ganime.store.pixels import write_shard
 from ganime.store.workspace import Workspace
+from ganime.training.video import animation
 
 CRAWL, SCOPE, NAME, VERSION, MODEL = "crawl0001", "pad0001-r1", "characters", "v0001", "model0001"
 QUERY = "query0001"
@@ -391,7 +392,8 @@ def _figures(question: str, scores: list[tuple[str, float]]) -> dict[str, Any]:
         "calibration_error": 0.021,
         "curve": curve,
         "num_set_aside": 2,
-        "without_suspects": {"precision": 0.951, "recall": 0.83},
+        "wish": {"precision": 0.9, "reached": False, "value": 0.872, "interval": [0.748, 0.94]},
+        "people": {"precision": 0.951, "recall": 0.83, "precision_interval": [0.81, 0.99]},
         "suspects": [
             {
                 "image_id": image_id,
@@ -405,15 +407,27 @@ def _figures(question: str, scores: list[tuple[str, float]]) -> dict[str, Any]:
     }
 
 
+CURVES: dict[str, Callable[[float], float]] = {
+    "loss_generator": lambda t: 0.8 + 1.2 * (1 - math.exp(-4 * t)),
+    "loss_discriminator": lambda t: 1.35 - 0.5 * (1 - math.exp(-6 * t)),
+    "penalty_discriminator": lambda t: 0.1 + 0.05 * t,
+    "told_apart": lambda t: 0.7 + 0.1 * t,
+    "images_per_second": lambda t: 172.0,
+    "diversity": lambda t: 0.4 + 0.5 * t,
+    "augment_probability": lambda t: 0.4 * t,
+    "overfit": lambda t: 0.6,
+    "temperature": lambda t: 37.0,  # which nobody has heard of
+}
+EXAMINED: dict[str, Callable[[float], float]] = {
+    "spread": lambda t: 0.3 + 0.5 * t,
+    "recall_16px": lambda t: 0.4 * t,
+    "copied": lambda t: 0.02 if t > 0.9 else 0.0,
+}
+
+
 def _write_model(workspace: Workspace, total: int = 40_000) -> None:
     random = np.random.default_rng(0)
     root = f"models/{MODEL}"
-    curves: dict[str, Callable[[float], float]] = {
-        "loss_generator": lambda t: 0.8 + 1.2 * (1 - math.exp(-4 * t)),
-        "loss_discriminator": lambda t: 1.35 - 0.5 * (1 - math.exp(-6 * t)),
-        "images_per_second": lambda t: 172.0,
-        "diversity": lambda t: 0.4 + 0.5 * t,
-    }
     rows = [
         MetricRow(
             nimg=nimg,
@@ -421,8 +435,14 @@ def _write_model(workspace: Workspace, total: int = 40_000) -> None:
             value=curve(nimg / total) * float(1 + 0.06 * random.standard_normal()),
         )
         for nimg in range(512, total + 1, 512)
-        for name, curve in curves.items()
+        for name, curve in CURVES.items()
     ]
+    rows += [
+        MetricRow(nimg=nimg, name=name, value=curve(nimg / total))
+        for nimg in range(4000, total + 1, 4000)
+        for name, curve in EXAMINED.items()
+    ]
+    rows.append(MetricRow(nimg=12_000, name="rollbacks", value=1.0))
     Table(workspace, MetricRow, root=root).write("metrics", rows, _MADE)
     evaluations = [
         _evaluation(nimg, 90 + 320 * math.exp(-nimg / 9000))
@@ -432,14 +452,38 @@ def _write_model(workspace: Workspace, total: int = 40_000) -> None:
     Table(workspace, EvaluationRow, root=root).write("evaluations", evaluations, _MADE)
     for nimg in range(4000, total + 1, 4000):
         noise = 1 - nimg / total
-        cells = [_sample(i, noise) for i in range(64)]
-        grid = np.vstack([np.hstack(cells[start : start + 8]) for start in range(0, 64, 8)])
-        buffer = io.BytesIO()
-        Image.fromarray(grid).save(buffer, "PNG")
-        workspace.write_bytes(f"{root}/samples/{nimg:09d}.png", buffer.getvalue())
-    config = {"num_images": 180, "parameters": {"generator": 1_234_567, "discriminator": 987_654}}
+        write_png(workspace, f"{root}/samples/{nimg:09d}.png", _sheet(64, noise))
+        write_png(workspace, f"{root}/samples/{nimg:09d}-tags.png", _sheet(16, noise))
+    write_png(workspace, f"{root}/nearest.png", _sheet(12, 0.0, columns=6))
+    frames = [_sheet(64, noise) for noise in (1.0, 0.5, 0.0)]
+    workspace.write_bytes(f"{root}/progress.webp", animation(frames, 4, ".webp", hold=True))
+    config = {
+        "num_images": 180,
+        "parameters": {"generator": 1_234_567, "discriminator": 987_654},
+        "tags": ["long_hair", HOSTILE_TAG, "smile"],
+        "config": {
+            "recipe": {"name": "dcgan", "latent": 128},
+            "resolution": RESOLUTION,
+            "batch": 16,
+            "mirror": True,
+            "augment": {"name": "ada", "changes": ["hue", "scale"], "target": 0.6},
+        },
+    }
     workspace.write_text(f"{root}/config.json", json.dumps(config))
-    workspace.write_text(f"{root}/finished.json", "{}")
+    finished = {"nimg": total, "run_id": "run", "ended": "all images were shown"}
+    workspace.write_text(f"{root}/finished.json", json.dumps(finished))
+
+
+def write_png(workspace: Workspace, key: str, image: np.ndarray) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    workspace.write_bytes(key, buffer.getvalue())
+
+
+def _sheet(num: int, noise: float, columns: int = 8) -> np.ndarray:
+    cells = [_sample(i, noise) for i in range(num)]
+    rows = [np.hstack(cells[start : start + columns]) for start in range(0, num, columns)]
+    return np.vstack(rows)
 
 
 def _sample(number: int, noise: float) -> np.ndarray:

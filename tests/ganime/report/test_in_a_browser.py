@@ -155,6 +155,18 @@ def test_the_slider_shows_another_snapshot(made: Any, browser_port: int) -> None
     assert said["moved"] == "false|true|After 4,000 images shown"
 
 
+def test_a_click_on_a_snapshot_shows_it(made: Any, browser_port: int) -> None:
+    click = """(() => {
+      document.querySelectorAll("#film img")[1].click();
+      const viewer = document.getElementById("viewer");
+      const marked = [...document.querySelectorAll("#film .shown span")].map(s => s.textContent);
+      return [viewer.querySelector("input").value, marked].join("|");
+    })()"""
+    tab, said = asyncio.run(visit(browser_port, page_of(made), 390, {"clicked": click}))
+    assert tab.complaints == []
+    assert said["clicked"] == "1|8,000"
+
+
 def test_a_hostile_tag_runs_nothing_and_links_nowhere(made: Any, browser_port: int) -> None:
     asked = {
         "scripts": "document.scripts.length",

@@ -10,8 +10,9 @@ import pytest
 
 from ganime.errors import ConfigError
 from ganime.report import ReportInputs, build_report, report_key
+from ganime.report.examples import closest
 from ganime.report.model import group_metrics
-from ganime.rows import EvaluationRow
+from ganime.rows import DecisionRow, EvaluationRow
 from ganime.store.manifest import Table
 from ganime.store.workspace import Workspace
 
@@ -124,6 +125,25 @@ def test_it_says_the_result_in_one_sentence(page: str) -> None:
     )
     assert "cannot be compared with published FID values" in text
     assert "Every step adds up" in text
+
+
+def test_a_classifier_says_its_threshold_what_was_wished_and_what_people_think(page: str) -> None:
+    text = " ".join("".join(Outline(page).text).split())
+    assert "Yes is a score above 0.42. Precision 0.900 was wanted: out of reach" in text
+    assert "On people's answers alone: precision 0.951 (0.810 – 0.990), recall 0.830." in text
+    assert "0.748 – 0.940" in text  # the interval of its precision
+
+
+def test_a_count_at_its_limit_is_not_called_close(made: Any) -> None:
+    rows = Table(
+        made.workspace,
+        DecisionRow,
+        root=f"datasets/{made.inputs.dataset_name}/{made.inputs.dataset_version}",
+    ).rows()
+    close = next(row for row in rows if row.rule == "background" and row.verdict == "keep")
+    count = replace(close, rule="figures", score=1.0, threshold=1.0)
+    assert closest([count, close]) == close
+    assert closest([count]) == count
 
 
 def test_a_persons_answer_is_marked(page: str) -> None:
