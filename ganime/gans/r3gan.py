@@ -56,7 +56,6 @@ class R3gan(Recipe):
         0.25, gt=0, le=1, description="Share of the batch on which they are measured."
     )
     lr: float = Field(2e-4, gt=0, description="Adam's learning rate, both networks.")
-    lr_factor: float = Field(1.0, gt=0, description="The discriminator's rate, of the generator's.")
     beta2: float = Field(0.99, ge=0, lt=1, description="Adam's second decay; the first is 0.")
 
     @model_validator(mode="after")
@@ -103,7 +102,7 @@ class R3gan(Recipe):
         betas = (0.0, self.beta2)
         return (
             Adam(generator.parameters(), self.lr, betas, fused=True),
-            Adam(discriminator.parameters(), self.lr * self.lr_factor, betas, fused=True),
+            Adam(discriminator.parameters(), self.lr, betas, fused=True),
         )
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -253,9 +252,12 @@ class Discriminator(nn.Module):
             features = stage(features)
             if number < last:
                 features = widen(F.avg_pool2d(features, 2))
-        features = self.basis(F.leaky_relu(features, SLOPE)).flatten(1)
-        logits: Tensor = self.logit(features).flatten()
-        return with_fit(logits, features, self.projection, tags)
+        # Only differences of logits count, in the loss and in the penalty's finite differences:
+        # rounded to bfloat16 they would be noise.
+        with torch.autocast(features.device.type, enabled=False):
+            features = features.to(self.logit.weight.dtype)
+            features = self.basis(F.leaky_relu(features, SLOPE)).flatten(1)
+            return with_fit(self.logit(features).flatten(), features, self.projection, tags)
 
 
 def _alike_in_groups(layer: nn.Conv2d, size: int) -> None:

@@ -11,7 +11,7 @@ average pool, fused with the convolution; R1 is estimated by differences.
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from pydantic import Field
@@ -30,7 +30,7 @@ from ganime.gans.layers import (
 from ganime.gans.losses import logistic_loss, non_saturating_loss
 from ganime.gans.modulated import GAIN, SLOPE, Upsampling, spread_kernel
 from ganime.gans.path_length import path_length_penalty, path_lengths
-from ganime.gans.penalties import gradient_penalty_by_differences, gradient_penalty_exact
+from ganime.gans.penalties import Method, gradient_penalty
 from ganime.gans.style_generator import Mapping, StyleGenerator
 
 R1_PER_PIXEL = 2e-4  # ADA's rule: gamma is this times R² over the batch (2006.06676's code, "auto")
@@ -83,7 +83,7 @@ class StyleGan2(Recipe):
         None, ge=0, description="Weight gamma of R1; 0 for none; by default 0.0002·R²/batch."
     )
     r1_every: int = Field(16, ge=1, description="Updates between R1 penalties.")
-    r1_method: Literal["differences", "exact"] = Field(
+    penalty_method: Method = Field(
         "differences", description="Estimate from two passes, or differentiate twice."
     )
     path_length: float = Field(2.0, ge=0, description="Weight of path lengths; 0 for none.")
@@ -143,9 +143,8 @@ class StyleGan2(Recipe):
         if self.r1 == 0 or not step.every(self.r1_every):
             return None
         gamma = R1_PER_PIXEL * real.shape[-1] ** 2 / step.batch if self.r1 is None else self.r1
-        exact = self.r1_method == "exact"
-        measure = gradient_penalty_exact if exact else gradient_penalty_by_differences
-        return self.r1_every * gamma / 2 * measure(discriminator, real, step.tags)
+        squares = gradient_penalty(discriminator, real, step.tags, self.penalty_method)
+        return self.r1_every * gamma / 2 * squares
 
     def generator_penalty(self, generator: nn.Module, z: Tensor, step: Step) -> Tensor | None:
         """Path lengths on half a batch, seldom and then so much stronger."""

@@ -1,10 +1,7 @@
 """Score snapshots of a generator: the Fréchet distance of samples to the dataset's images."""
 
-import io
 import logging
-import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -13,9 +10,12 @@ from pydantic import Field, model_validator
 
 from ganime.backbones import BackboneConfig, open_backbone
 from ganime.config import Config, digest_of
-from ganime.errors import ConfigError, StoreError
-from ganime.metrics.extractors import BackboneExtractor, Extractor, inception_extractor
-from ganime.metrics.frechet import Numbers, frechet_distance, statistics
+from ganime.errors import ConfigError
+from ganime.metrics.extractors import Extractor
+from ganime.metrics.extractors.backbone import BackboneExtractor
+from ganime.metrics.extractors.inception import InceptionSettings
+from ganime.metrics.frechet import frechet_distance, statistics
+from ganime.metrics.reference import Reference, reference_statistics
 from ganime.rows import EvaluationRow
 from ganime.store.manifest import Provenance, Table, from_arrow, read_part
 from ganime.store.workspace import Workspace
@@ -55,25 +55,6 @@ class EvaluateConfig(Config):
         return self
 
 
-@dataclass(frozen=True)
-class Reference:
-    """Statistics of the real images.
-
-    Attributes:
-        mu: Mean of their features [D].
-        sigma: Their covariance [D, D].
-        num_images: How many.
-        floor: Distance between two disjoint parts of them.
-        floor_counts: How many images each part had.
-    """
-
-    mu: Numbers
-    sigma: Numbers
-    num_images: int
-    floor: float
-    floor_counts: tuple[int, int]
-
-
 def choose_extractor(
     workspace: Workspace, config: EvaluateConfig, backbone: BackboneConfig
 ) -> Extractor:
@@ -88,7 +69,7 @@ def choose_extractor(
         WeightsError: the weights cannot be had; says how to give them.
     """
     if config.extractor == "inception" or (config.extractor == "auto" and config.inception_weights):
-        return inception_extractor(config.inception_weights)
+        return InceptionSettings(weights=config.inception_weights).open(workspace)
     return BackboneExtractor(open_backbone(workspace, backbone))
 
 
@@ -138,7 +119,9 @@ def run(
     floor_name = f"floor-{extractor.metric}-{settings}"
     wants_floor = config.floor and not table.has(floor_name)
     if missing or wants_floor:
-        known = reference_statistics(workspace, config, reals, reference, extractor)
+        known = reference_statistics(
+            *(workspace, reals, reference, extractor), num_fake=config.num_fake, seed=config.seed
+        )
         provenance = Provenance(
             stage="evaluate",
             revision=REVISION,
@@ -154,42 +137,6 @@ def run(
             table.write(names[nimg], [row(nimg, value)], provenance)
             log.info("evaluate: %s %.3f at %d images shown", extractor.metric, value, nimg)
     return _written(table, list(names.values()))
-
-
-def reference_statistics(
-    workspace: Workspace,
-    config: EvaluateConfig,
-    reals: Images,
-    reference: str,
-    extractor: Extractor,
-) -> Reference:
-    """Statistics of the reals, computed once per reference and extractor, kept in the workspace.
-
-    For the floor the reals are split at random into a part of `num_fake` images, half of them
-    where there are too few, and the rest. The split's counts are smaller than those of a score, and
-    the distance falls with the counts, so the floor is a little too high.
-    """
-    smaller = min(config.num_fake, len(reals) // 2)
-    name = digest_of(
-        *(str(REVISION), reference, str(len(reals)), str(smaller), str(config.seed)),
-        *(extractor.name, extractor.weights_digest, extractor.resize),
-    )
-    key = f"statistics/{name}.npz"
-    if (kept := _read_reference(workspace, key)) is not None:
-        return kept
-    features = extractor.features(reals)
-    order = np.random.default_rng(config.seed).permutation(len(reals))
-    parts = features[order[smaller:]], features[order[:smaller]]
-    mu, sigma = statistics(features)
-    found = Reference(
-        mu=mu,
-        sigma=sigma,
-        num_images=len(reals),
-        floor=frechet_distance(*statistics(parts[0]), *statistics(parts[1])),
-        floor_counts=(len(parts[0]), len(parts[1])),
-    )
-    _write_reference(workspace, key, found)
-    return found
 
 
 def _row_maker(
@@ -235,30 +182,3 @@ def _warn_of_small_sets(config: EvaluateConfig, extractor: Extractor, num_real: 
                 "good for ranking snapshots at equal counts, not as an absolute number",
                 *(count, what, extractor.dim, extractor.metric),
             )
-
-
-def _write_reference(workspace: Workspace, key: str, found: Reference) -> None:
-    buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        mu=found.mu,
-        sigma=found.sigma,
-        floor=np.float64(found.floor),
-        counts=np.array([found.num_images, *found.floor_counts], np.int64),
-    )
-    workspace.write_bytes(key, buffer.getvalue())
-
-
-def _read_reference(workspace: Workspace, key: str) -> Reference | None:
-    """None where there is none, or where it is damaged: it can always be made anew."""
-    if not workspace.exists(key):
-        return None
-    try:
-        with np.load(io.BytesIO(workspace.read_bytes(key)), allow_pickle=False) as kept:
-            count, first, second = (int(value) for value in kept["counts"])
-            return Reference(
-                kept["mu"], kept["sigma"], count, float(kept["floor"]), (first, second)
-            )
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, StoreError) as error:
-        log.warning("evaluate: %s is damaged (%s), measuring again", key, error)
-        return None

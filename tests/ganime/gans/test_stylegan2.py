@@ -263,7 +263,7 @@ class Plane(nn.Module):
 
 @pytest.mark.parametrize("method", ["differences", "exact"])
 def test_r1_is_half_gamma_times_the_squared_slope_every_sixteenth_update(method: str) -> None:
-    recipe = StyleGan2(r1=0.5, r1_method=method)
+    recipe = StyleGan2(r1=0.5, penalty_method=method)
     images = torch.zeros(8, 3, 32, 32)
     penalty = recipe.discriminator_penalty(Plane(), images, images, step(16))
     assert penalty is not None

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from ganime.errors import ConfigError
+from ganime.metrics import METRICS, Sets, frechet
 from ganime.metrics.frechet import frechet_distance, statistics
 
 
@@ -104,3 +105,34 @@ def test_one_feature_is_a_matrix_too() -> None:
 def test_what_has_no_statistics_is_refused(features: np.ndarray, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         statistics(features)
+
+
+def test_statistics_in_chunks_are_numpys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frechet, "_CHUNK", 7)
+    features = np.random.default_rng(7).normal(size=(50, 6)).astype(np.float32)
+
+    mu, sigma = statistics(features)
+
+    np.testing.assert_allclose(mu, features.mean(axis=0, dtype=np.float64), rtol=1e-12)
+    np.testing.assert_allclose(sigma, np.cov(features.astype(np.float64), rowvar=False), rtol=1e-9)
+
+
+@pytest.mark.parametrize("ranks", [(None, None), (None, 5), (5, None), (5, 5)])
+def test_any_mixture_of_full_and_low_rank_gives_the_same(ranks: tuple[int | None, ...]) -> None:
+    one, two = (covariance(30, seed, rank) for seed, rank in zip((8, 9), ranks, strict=True))
+    values, vectors = np.linalg.eigh(one)
+    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    expected = np.sqrt(np.linalg.eigvalsh(root @ two @ root).clip(0)).sum()
+
+    assert frechet.trace_of_root(one, two) == pytest.approx(expected, rel=1e-6)
+
+
+def test_as_a_metric_it_says_when_there_are_fewer_images_than_features() -> None:
+    features = np.random.default_rng(10).normal(size=(20, 20)).astype(np.float32)
+
+    small = METRICS.build("fd").measure(Sets(features, features))[0]
+    large = METRICS.build("fd").measure(Sets(features[:, :4], features[:, :4]))[0]
+
+    assert small.value == pytest.approx(0, abs=1e-5)
+    assert small.details["singular"]
+    assert not large.details["singular"]

@@ -5,24 +5,34 @@ weights come from TensorFlow's release of 2015: 1008 classes, average pools that
 padding, and a maximum where the last block of torchvision's averages.
 """
 
-import hashlib
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
+from pydantic import Field
 from torch import nn
 from torch.nn import functional as F
 
-from ganime.backbones.backbone import choose_device, resize_uint8
-from ganime.backbones.networks import read_state_dict
+from ganime.backbones.networks import fuse_norms, read_state_dict
+from ganime.device import Precision
 from ganime.errors import WeightsError
+from ganime.metrics.extractors import EXTRACTORS, Extractor, ExtractorConfig, Features
+from ganime.metrics.extractors.frozen import FrozenNetwork
+from ganime.metrics.extractors.weights import PublishedFile, checked_digest, find_weights
+from ganime.store.workspace import Workspace
 from ganime.vision import torchvision
 
-FILE_NAME = "pt_inception-2015-12-05-6726825d.pth"
-_PUBLISHED = "6726825d"  # how the SHA-256 of the published file starts
+PUBLISHED = PublishedFile(
+    use="FID",
+    names=(
+        "pt_inception-2015-12-05-6726825d.pth",  # pytorch-fid's name for the bytes
+        "weights-inception-2015-12-05-6726825d.pth",  # torch-fidelity's and torchmetrics'
+    ),
+    sha256="6726825d",
+    url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+    "pt_inception-2015-12-05-6726825d.pth",
+    option="--inception-weights",
+)
 _SIZE = 299
-_BATCH = 32
 _blocks = torchvision.models.inception
 
 
@@ -77,11 +87,30 @@ def build_network() -> nn.Module:
     return network
 
 
-class Inception:
-    """FID's extractor: 2048 pooled features, in float32 whatever the hardware.
+@EXTRACTORS.register("inception")
+class InceptionSettings(ExtractorConfig):
+    """FID's network."""
+
+    weights: str = Field(
+        "download",
+        description="Path of pt_inception-2015-12-05-6726825d.pth or of its folder, or download "
+        "(the folder that GANIME_WEIGHTS names, torch's cache, then the network).",
+    )
+    precision: Precision = Field(
+        "fp32", description="Published numbers are in fp32; bf16 is faster and moves features."
+    )
+
+    def open(self, workspace: Workspace | None) -> Extractor:
+        """The network with its weights."""
+        return Inception(find_weights(PUBLISHED, self.weights), self.precision)
+
+
+class Inception(FrozenNetwork):
+    """FID's extractor: 2048 pooled features.
 
     Args:
-        path: The published weights, `pt_inception-2015-12-05-6726825d.pth`.
+        path: The published weights, or others of the same layout.
+        precision: See `InceptionSettings`.
 
     Attributes:
         name: `inception_v3_fid`.
@@ -89,49 +118,36 @@ class Inception:
             numbers, called `fd_inception_v3`.
         weights_digest: First 12 hex digits of the SHA-256 of the file.
         dim: 2048.
-        resize: How images are brought to 299 px.
+        head: Weights of the last layer [2048, 1008], without its bias, as TensorFlow's Inception
+            score leaves it out: features times these are logits.
 
     Raises:
-        WeightsError: the file is missing or does not fit; says how to give it.
+        WeightsError: the file does not fit; says how to give it.
     """
 
-    def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise WeightsError(
-                f"FID needs {FILE_NAME}, and {str(path) or 'no path'!r} is no such file: give its "
-                "path with --inception-weights PATH, or leave that out for a distance by the "
-                "backbone's features"
-            )
+    def __init__(self, path: Path, precision: Precision = "fp32") -> None:
+        digest = checked_digest(PUBLISHED, path)
         network = build_network()
-        state = read_state_dict(path)
         try:
-            network.load_state_dict(state, strict=True)
+            network.load_state_dict(read_state_dict(path), strict=True)
         except RuntimeError as error:
             raise WeightsError(
-                f"{path} does not have the layout of {FILE_NAME}: torchvision's own Inception "
-                "weights are others and give other numbers"
+                f"{path} does not have the layout of {PUBLISHED.names[0]}: torchvision's own "
+                f"Inception weights are others and give other numbers; {PUBLISHED.ways()}"
             ) from error
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        is_published = digest.startswith(PUBLISHED.sha256)
         self.weights_digest = digest[:12]
-        self.metric = "fid" if digest.startswith(_PUBLISHED) else "fd_inception_v3"
-        self.name = "inception_v3_fid" if self.metric == "fid" else "inception_v3"
-        self.dim = 2048
-        self.resize = f"bicubic-antialias-uint8-{_SIZE}"
-        self._device = choose_device("auto")
+        self.metric = "fid" if is_published else "fd_inception_v3"
+        self.name = "inception_v3_fid" if is_published else "inception_v3"
+        self.head: Features = network.fc.weight.detach().numpy().T.copy()  # type: ignore[union-attr,operator]
         network.fc = nn.Identity()
-        self._network = network.eval().requires_grad_(False).to(self._device)
+        fuse_norms(network.eval())
+        super().__init__(network, dim=2048, size=_SIZE, prepare=_prepare, precision=precision)
 
-    def features(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """uint8 sRGB [N, H, W, 3] to float32 features [N, 2048]."""
-        found = np.empty((len(images), self.dim), np.float32)
-        with torch.inference_mode():
-            for start in range(0, len(images), _BATCH):
-                batch = resize_uint8(images[start : start + _BATCH], _SIZE).to(self._device)
-                # TensorFlow's graph scales by 128, so that 0 becomes exactly -1.
-                pixels = (batch.float() - 128) / 128
-                measured = self._network(pixels.contiguous(memory_format=torch.channels_last))
-                found[start : start + len(batch)] = measured.cpu().numpy()
-        return found
+
+def _prepare(pixels: torch.Tensor) -> torch.Tensor:
+    """TensorFlow's graph scales by 128, so that 0 becomes exactly -1."""
+    return (pixels.float() - 128) / 128
 
 
 def _average(maps: torch.Tensor) -> torch.Tensor:
