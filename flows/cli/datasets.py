@@ -26,7 +26,7 @@ def curate(
 
         ganime curate --set chibi.threshold=0.7 --dry-run
 
-        ganime curate characters --set duplicate.min_similarity=0.9
+        ganime curate characters --set duplicate.similarity=0.9
     """
     store = open_workspace(workspace, debug=debug)
     from ganime.config import parse_sets

@@ -14,7 +14,7 @@ def train(
     *,
     recipe: Annotated[
         str, option(WHAT, "dcgan, lsgan, wgan_gp, progan, stylegan2 or r3gan.")
-    ] = "r3gan",
+    ] = "dcgan",
     budget: Annotated[Budget, option(WHAT, "How long: minutes, evening or night.")] = "minutes",
     nimg: Annotated[int | None, option(WHAT, "Images to show instead.", least=1)] = None,
     tags: Annotated[
@@ -34,7 +34,7 @@ def train(
 
         ganime train --recipe stylegan2 --budget evening
 
-        ganime train characters --tags all --nimg 200000 --set augment.name=ada
+        ganime train characters --recipe stylegan2 --tags all --set augment.name=ada
     """
     store = open_workspace(workspace, debug=debug)
     from ganime.presets import training

@@ -13,17 +13,13 @@ from ganime.backbones.config import BackboneConfig
 from ganime.backbones.fused import can_fuse, fused_maps
 from ganime.backbones.networks import (
     Trunk,
-    build_trunk,
     described,
     digest_of_weights,
-    download_state_dict,
     fuse_norms,
-    load_trunk,
     pooled,
-    read_state_dict,
+    pretrained_trunk,
 )
 from ganime.device import choose_device, uses_bfloat16
-from ganime.errors import WeightsError
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +56,7 @@ class Backbone:
         self.dtype = choose_dtype(config, self.device)
         trunk.eval().requires_grad_(False)
         fuse_norms(trunk)
-        self._trunk = trunk.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._trunk: Trunk = trunk.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def resize(self) -> str:
@@ -132,20 +128,8 @@ def load_backbone(config: BackboneConfig, learned: Path | None = None) -> Backbo
             "rank roughly",
             config.architecture,
         )
-        return Backbone(config, build_trunk(config.architecture, config.seed), "random")
-    if config.weights == "download":
-        state, where = download_state_dict(config.architecture), "the download"
-        return Backbone(config, load_trunk(config.architecture, state, where))
-    if config.weights == "tags":
-        if learned is None:
-            raise WeightsError(
-                "weights learned from tags belong to a workspace: classify a crawl there first, or "
-                "give a path with --backbone-weights PATH"
-            )
-        state = read_state_dict(learned)
-        return Backbone(config, load_trunk(config.architecture, state, str(learned)), "tags")
-    path = Path(config.weights).expanduser()
-    return Backbone(config, load_trunk(config.architecture, read_state_dict(path), str(path)))
+    suffixes = {"none": "random", "tags": "tags"}
+    return Backbone(config, pretrained_trunk(config, learned), suffixes.get(config.weights, ""))
 
 
 def resize_uint8(images: npt.NDArray[np.uint8] | torch.Tensor, size: int) -> torch.Tensor:

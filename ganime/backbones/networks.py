@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ganime.backbones.config import Architecture
+from ganime.backbones.config import Architecture, BackboneConfig
 from ganime.errors import WeightsError
 from ganime.vision import torchvision
 
@@ -89,6 +89,30 @@ def described(middle: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
 def pooled(maps: torch.Tensor) -> torch.Tensor:
     """Mean of maps [B, D, h, w], float32 [B, D]; bfloat16 would lose half of its few digits."""
     return maps.float().mean(dim=(2, 3))
+
+
+def pretrained_trunk(config: BackboneConfig, learned: Path | None = None) -> Trunk:
+    """A trunk with the weights that a config asks for, its norms not folded in.
+
+    Args:
+        config: Architecture and weights.
+        learned: For `weights="tags"`: what `ganime.backbones.pretraining` saved.
+
+    Raises:
+        WeightsError: the weights are missing or do not fit; says how to give them.
+    """
+    if config.weights == "none":
+        return build_trunk(config.architecture, config.seed)
+    if config.weights == "download":
+        state, where = download_state_dict(config.architecture), "the download"
+        return load_trunk(config.architecture, state, where)
+    path = learned if config.weights == "tags" else Path(config.weights).expanduser()
+    if path is None:
+        raise WeightsError(
+            "weights learned from tags belong to a workspace: classify a crawl there first, or "
+            "give a path with --backbone-weights PATH"
+        )
+    return load_trunk(config.architecture, read_state_dict(path), str(path))
 
 
 def build_trunk(architecture: Architecture, seed: int) -> Trunk:

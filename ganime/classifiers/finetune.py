@@ -8,7 +8,6 @@ and some hundred labels are there; heads do better with few.
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +18,7 @@ from torch.nn import functional as F
 
 from ganime.backbones import Architecture, BackboneConfig
 from ganime.backbones.backbone import normalise, resize_uint8
-from ganime.backbones.networks import (
-    Trunk,
-    build_trunk,
-    download_state_dict,
-    load_trunk,
-    read_state_dict,
-)
+from ganime.backbones.networks import Trunk, build_trunk
 from ganime.backbones.pretraining import augment
 from ganime.classifiers.head import Examples, calibrated
 from ganime.classifiers.logistic import Answers, Numbers, balanced_weights, fit_platt
@@ -110,26 +103,6 @@ class TunedFit:
     tuned: Tuned
     held_out: Numbers
     folds: Folds
-
-
-def pretrained_trunk(config: BackboneConfig, learned: Path | None) -> Trunk:
-    """A trunk to start from, its norms not folded in.
-
-    Args:
-        config: Architecture and weights.
-        learned: For `weights="tags"`: what was learned from them.
-
-    Raises:
-        WeightsError: the weights are missing or do not fit; says how to give them.
-    """
-    if config.weights == "none":
-        return build_trunk(config.architecture, config.seed)
-    if config.weights == "download":
-        return load_trunk(
-            config.architecture, download_state_dict(config.architecture), "the download"
-        )
-    path = learned or Path(config.weights).expanduser()
-    return load_trunk(config.architecture, read_state_dict(path), str(path))
 
 
 def restore(state: dict[str, torch.Tensor], backbone: BackboneConfig) -> Tuned:

@@ -3,18 +3,14 @@
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 
-from ganime.backbones import BackboneConfig
-from ganime.classifiers.finetune import Tuned, restore
 from ganime.classifiers.head import Features, Head
 from ganime.classifiers.logistic import Linear, Numbers
 from ganime.classifiers.mlp import Mlp
@@ -24,6 +20,10 @@ from ganime.errors import StoreError
 from ganime.rows import FeatureRow, ScoreRow
 from ganime.store.manifest import Provenance, Table
 from ganime.store.workspace import Workspace
+
+if TYPE_CHECKING:  # torch takes seconds to import, and heads do without
+    from ganime.backbones import BackboneConfig
+    from ganime.classifiers.finetune import Tuned
 
 _HEAD = "head.safetensors"
 _NETWORK = "network.safetensors"  # instead of a head, where the backbone learned too
@@ -42,7 +42,7 @@ def exists(workspace: Workspace, classifier_id: str) -> bool:
 def save_classifier(
     workspace: Workspace,
     classifier_id: str,
-    head: Head | Tuned,
+    head: "Head | Tuned",
     held_out: dict[str, float],
     settings: dict[str, Any],
     figures: dict[str, Any],
@@ -60,10 +60,12 @@ def save_classifier(
         provenance: Where the scores came from.
     """
     root = folder(classifier_id)
-    if isinstance(head, Tuned):
-        workspace.write_bytes(f"{root}/{_NETWORK}", save_tensors(head.state()))
-    else:
+    if isinstance(head, Head):
         workspace.write_bytes(f"{root}/{_HEAD}", save(_tensors(head)))
+    else:
+        from safetensors.torch import save as save_tensors
+
+        workspace.write_bytes(f"{root}/{_NETWORK}", save_tensors(head.state()))
     workspace.write_text(f"{root}/config.json", json.dumps(settings, indent=1, sort_keys=True))
     rows = score_rows(
         str(figures["question"]),
@@ -91,12 +93,16 @@ def load_head(workspace: Workspace, classifier_id: str) -> Head:
         raise _damaged(workspace, classifier_id, key, error) from error
 
 
-def load_tuned(workspace: Workspace, classifier_id: str, backbone: BackboneConfig) -> Tuned:
+def load_tuned(workspace: Workspace, classifier_id: str, backbone: "BackboneConfig") -> "Tuned":
     """The network of a classifier whose backbone learned too.
 
     Raises:
         StoreError: there is no such classifier, or its file is damaged.
     """
+    from safetensors.torch import load as load_tensors
+
+    from ganime.classifiers.finetune import restore
+
     key = f"{folder(classifier_id)}/{_NETWORK}"
     try:
         return restore(load_tensors(workspace.read_bytes(key)), backbone)

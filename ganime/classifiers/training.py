@@ -3,19 +3,16 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ganime.backbones import BackboneConfig
-from ganime.backbones.networks import Trunk
 from ganime.classifiers.figures import (
     at_threshold,
     calibration_error,
     curve,
     histogram,
 )
-from ganime.classifiers.finetune import FineTuneConfig, Images, TunedFit, fine_tune
 from ganime.classifiers.folds import assign_folds
 from ganime.classifiers.head import Examples, Features, Fitted, HeadConfig, fit_head
 from ganime.classifiers.logistic import Answers, Numbers
@@ -28,6 +25,11 @@ from ganime.classifiers.thresholds import (
     thresholds_by_fold,
 )
 from ganime.rows import LabelRow
+
+if TYPE_CHECKING:  # torch takes seconds to import, and heads do without
+    from ganime.backbones import BackboneConfig
+    from ganime.backbones.networks import Trunk
+    from ganime.classifiers.finetune import FineTuneConfig, Images, TunedFit
 
 MAX_SUSPECTS = 200
 # Yes and no by people, each, from which on these alone say how good a classifier is: ten of ten
@@ -146,13 +148,13 @@ def train_classifier(
 def tune_classifier(
     question: QuestionConfig,
     answered: Answered,
-    images: Images,
+    images: "Images",
     groups: Sequence[str],
-    start: Callable[[], Trunk],
-    backbone: BackboneConfig,
-    config: FineTuneConfig,
+    start: "Callable[[], Trunk]",
+    backbone: "BackboneConfig",
+    config: "FineTuneConfig",
     seed: int,
-) -> tuple[TunedFit, dict[str, Any]]:
+) -> "tuple[TunedFit, dict[str, Any]]":
     """Learn the last blocks of a backbone for a question and tell how good the network is.
 
     Args:
@@ -168,6 +170,8 @@ def tune_classifier(
     Returns:
         The network, and figures as those of `train_classifier`; no weak answer is set aside.
     """
+    from ganime.classifiers.finetune import fine_tune
+
     examples = answered.examples(np.empty((len(images), 0), np.float32), groups)
     folds = assign_folds(
         examples.keys, examples.answers, examples.groups, folds=config.folds, seed=seed

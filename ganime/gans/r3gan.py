@@ -154,14 +154,13 @@ class Block(nn.Module):
             inner = max(inner // settings.groups, 1) * settings.groups
             middle = (inner, inner, 3, inner // settings.groups)
             shapes = [(width, inner, 1, 1), middle, (inner, width, 1, 1)]
-        self.layers = nn.ModuleList(
-            nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2, groups=groups)
-            for c_in, c_out, kernel, groups in shapes
-        )
         gain = GAIN * num_blocks ** (-1 / (2 * len(shapes) - 2))
-        for layer in self.layers:
-            _init(layer, gain)
-        nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
+        layers = [
+            _init(nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2, groups=groups), gain)
+            for c_in, c_out, kernel, groups in shapes
+        ]
+        nn.init.zeros_(layers[-1].weight)
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, C, H, W] -> the same shape."""

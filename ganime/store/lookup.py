@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from ganime.config import digest_of
 from ganime.errors import StoreError
-from ganime.rows import ImageRow, NeighbourRow, PostRow, Row, ScoreRow
+from ganime.rows import FaceRow, ImageRow, NeighbourRow, PostRow, Row, ScoreRow
 from ganime.store.manifest import Table, one_per_key, read_part, read_places, schema_of
 from ganime.store.workspace import Workspace
 
@@ -30,6 +30,7 @@ _COLUMNS: dict[type[Row], list[str]] = {
     ImageRow: ["image_id"],
     NeighbourRow: ["image_id", "others"],
     ScoreRow: ["image_id"],
+    FaceRow: ["image_id"],
 }
 INDEXED = tuple(_COLUMNS)
 

@@ -1,5 +1,7 @@
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,11 +13,12 @@ from cyclopts import App
 from PIL import Image
 
 from flows import cli
-from flows.cli.app import COMMANDS
+from flows.cli.app import COMMANDS, app
 from ganime.stages import crawl
 from ganime.store.labels import LabelLog
 from ganime.store.workspace import Workspace
 
+ROOT = Path(__file__).parents[2]
 NAMES = [
     command.__name__
     for group in COMMANDS.values()
@@ -173,11 +176,10 @@ def test_an_image_is_labelled_by_any_of_its_names(crawled: Workspace, call: Gani
 def test_a_reader_that_has_seen_enough_is_no_error(crawled: Workspace) -> None:
     command = f"{sys.executable} -m flows.cli explain folder/red.png -w {crawled.url}"
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    root = Path(__file__).parents[2]
     found = subprocess.run(
         ["bash", "-c", f"{command} | true"],
         env=environment,
-        cwd=root,
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
@@ -192,6 +194,7 @@ LIGHT = [
     ["explain", "folder/red.png"],
     ["diff", "a", "b"],
     ["labels", "export", "labels.csv"],
+    ["labels", "next", "chibi"],
     ["label", "folder/red.png", "yes"],
 ]
 
@@ -206,10 +209,9 @@ def test_what_needs_no_flow_imports_neither_prefect_nor_torch(crawled: Workspace
         "    heavy = {'prefect', 'torch', 'numba', 'aiohttp'} & set(sys.modules)\n"
         "    assert not heavy, (arguments, heavy)\n"
     )
-    root = str(Path(__file__).parents[2])
     done = subprocess.run(
         [sys.executable, "-c", script],
-        env={**os.environ, "PYTHONPATH": root},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
@@ -219,9 +221,8 @@ def test_what_needs_no_flow_imports_neither_prefect_nor_torch(crawled: Workspace
 
 def test_help_imports_not_even_pydantic_or_fsspec() -> None:
     script = "import sys, flows.cli; assert not {'pydantic', 'fsspec', 'numpy'} & set(sys.modules)"
-    root = str(Path(__file__).parents[2])
     subprocess.run(
-        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": root}, check=True
+        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True
     )
 
 
@@ -287,11 +288,62 @@ def test_every_command_has_help(
 def test_the_readme_names_every_preset_and_command() -> None:
     from ganime.presets import PRESETS
 
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    readme = (ROOT / "README.md").read_text()
     assert [name for name in PRESETS if f"`{name}`" not in readme] == []
-    commands = ["run", "crawl", "curate", "export", "status", "explain"]
-    commands += ["diff", "label", "demo", "practice"]
-    assert [name for name in commands if f"ganime {name}" not in readme] == []
+    assert [name for name in NAMES if f"ganime {name}" not in readme] == []
+
+
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_documents_name_every_component() -> None:
+    from ganime.augmentations import AUGMENTATIONS
+    from ganime.exports import EXPORTS
+    from ganime.filters import FILTERS
+    from ganime.gans import GANS
+    from ganime.sources import SOURCES
+
+    told = "\n".join(document.read_text() for document in DOCUMENTS)
+    parts = (SOURCES, FILTERS, GANS, AUGMENTATIONS)
+    names = [name for registry in parts for name in registry.names()]
+    assert [name for name in names if f"`{name}`" not in told] == []
+    assert [name for name in EXPORTS.names() if f"--to {name}" not in told] == []
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    pattern = rf"^```{language}\n(.*?)^```"
+    return re.findall(pattern, document.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_in_the_documents_is_understood(document: Path) -> None:
+    lines = "".join(blocks(document, "sh")).splitlines()
+    ours = [line for line in lines if line.startswith("ganime ")]
+    assert ours
+    for line in ours:
+        words = shlex.split(line, comments=True)[1:]
+        app.parse_args(words, exit_on_error=False, print_error=False)
+
+
+def test_every_table_of_settings_in_the_documents_is_valid(tmp_path: Path) -> None:
+    from ganime.presets import build
+
+    tables = [table for document in DOCUMENTS for table in blocks(document, "toml")]
+    assert tables
+    for table in tables:
+        (tmp_path / "my.toml").write_text(table)
+        build("default", {}, file=tmp_path / "my.toml")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_between_the_documents_leads_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)]*)\)", document.read_text()):
+        path, _, heading = target.partition("#")
+        file = document.parent / path if path else document
+        assert file.exists(), target
+        titles = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE) if heading else []
+        anchors = [title.lower().replace(" ", "-").replace(",", "") for title in titles]
+        assert not heading or heading in anchors, target
 
 
 @pytest.mark.parametrize("preset", ["default", "faces", "demo", "smoke"])

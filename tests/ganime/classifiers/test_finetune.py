@@ -5,13 +5,12 @@ import pytest
 import torch
 
 from ganime.backbones import BackboneConfig
-from ganime.backbones.networks import build_trunk
+from ganime.backbones.networks import build_trunk, pretrained_trunk
 from ganime.classifiers.finetune import (
     FineTuneConfig,
     fine_tune,
     last_blocks,
     learn_blocks,
-    pretrained_trunk,
     resized,
     restore,
 )

@@ -212,7 +212,7 @@ def test_two_of_either_answer_are_enough_to_run() -> None:
 
 
 def test_scores_change_only_with_a_new_revision() -> None:
-    """Where this fails on purpose, raise HEAD_REVISION in `ganime.stages.classify`."""
+    """Where this fails on purpose, raise HEAD_REVISION in `ganime.stages.classify_answers`."""
     data, _ = examples(120, dim=6, missing=0.3)
 
     fitted = fit_head(data, HeadConfig(), seed=0)

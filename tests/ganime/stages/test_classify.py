@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ganime.classifiers.questions import QuestionConfig
 from ganime.config import Config
 from ganime.errors import ConfigError, StoreError, WeightsError
 from ganime.rows import FeatureRow, LabelRow, PaddedRow, ScoreRow
@@ -271,7 +272,7 @@ def test_people_alone_can_teach_a_question(
     workspace: Workspace, drawn: tuple[np.ndarray, list[CrawledImage], np.ndarray]
 ) -> None:
     _, crawled, truth = drawn
-    config = CONFIG.model_copy(update={"questions": (classify.QuestionConfig(question="disc"),)})
+    config = CONFIG.model_copy(update={"questions": (QuestionConfig(question="disc"),)})
     labels = [
         label(image.image_id, bool(yes)) for image, yes in zip(crawled[:60], truth, strict=False)
     ]

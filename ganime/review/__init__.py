@@ -1,0 +1,1 @@
+"""The review page's back end: every image found, explained and corrected by hand."""

@@ -1,0 +1,194 @@
+"""A small workspace as the real stages leave it, and the page served over it by real HTTP."""
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ganime.config import Config
+from ganime.practice.corpus import Corpus, PracticeConfig
+from ganime.practice.server import PracticeServer
+from ganime.review.serve import ReviewConfig, listen, server_of
+from ganime.review.service import Service
+from ganime.rows import FaceRow, ScoreRow
+from ganime.sources.safebooru import Safebooru
+from ganime.stages import crawl, curate, dedupe, pad
+from ganime.stages.crawl import CrawlConfig
+from ganime.stages.crawl_config import crawl_id
+from ganime.stages.curate import CurateConfig
+from ganime.stages.dedupe import DedupeConfig
+from ganime.stages.pad import PadConfig
+from ganime.store.lineage import CrawledImages, crawled_images
+from ganime.store.manifest import Provenance, Table
+from ganime.store.workspace import Workspace
+
+RATINGS = ("general", "sensitive", "questionable", "explicit", "unknown")
+CURATE = CurateConfig.parse(
+    {
+        "resolution": 32,
+        "rules": [
+            "decodable",
+            {"name": "min_side", "pixels": 110},
+            "background",
+            {"name": "classified", "ask": "chibi"},
+            "duplicate",
+        ],
+    }
+)
+THRESHOLD = 0.6
+_FROM = Provenance(stage="test", revision=1, config=Config(), run_id="run")
+
+
+def score_of(image_id: str) -> float:
+    """What the classifier of these tests says: the id's first byte, spread over 0-1."""
+    return int(image_id[:2], 16) / 255
+
+
+def make_version(workspace: Workspace, config: CurateConfig = CURATE) -> str:
+    """Make a dataset version of all that was crawled."""
+    scopes = [path.name for path in (Path(workspace.url) / "manifests" / "posts").iterdir()]
+    reference = curate.run(
+        workspace,
+        config,
+        images=crawled_images(workspace, scopes),
+        classifiers={"chibi": ("chibi0001", THRESHOLD)},
+        labels=[],
+        pad_scope=pad.scope(PadConfig(size=64)),
+        crawl_ids=scopes,
+        run_id="run",
+    )
+    return str(reference)
+
+
+def write_scores(workspace: Workspace, images: CrawledImages) -> None:
+    """Scores and figures, as a classifier leaves them."""
+    ids = images.ids.to_pylist()
+    rows = [
+        ScoreRow(
+            image_id=image_id,
+            measurement="chibi",
+            revision="chibi0001",
+            score=score_of(image_id),
+            run_id="run",
+            at=datetime(2025, 3, 1, tzinfo=UTC),
+        )
+        for image_id in ids
+    ]
+    Table(workspace, ScoreRow, "chibi/chibi0001").write("scores", rows, _FROM)
+    suspects = [
+        {"image_id": ids[i], "score": score_of(ids[i]), "answer": i == 1, "by": "tags"}
+        for i in (1, 2)
+    ]
+    figures = {"question": "chibi", "threshold": THRESHOLD, "suspects": suspects}
+    workspace.write_text("classifiers/chibi0001/figures.json", json.dumps(figures))
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Crawled, measured, padded and decided about, once."""
+    folder = tmp_path_factory.mktemp("review")
+    practice = PracticeConfig(
+        posts=60, height_min=120, height_max=200, near=0.2, flashy=0.15, broken=0.1, chibi=0.1
+    )
+    corpus = Corpus.build(practice, folder / "corpus")
+    workspace = Workspace(str(folder / "workspace"))
+    with PracticeServer(corpus) as server:
+        config = CrawlConfig(
+            source=Safebooru(url=server.url), tags="full_body", limit=60, ratings=RATINGS
+        )
+        crawl.run(workspace, config, "run")
+    images = crawled_images(workspace, [crawl_id(config)])
+    ids = images.ids.to_pylist()
+    for shard in dedupe.plan(workspace, ids, DedupeConfig()):
+        dedupe.run_fingerprints(workspace, DedupeConfig(), shard, "run")
+    dedupe.compare(workspace, DedupeConfig(), "run")
+    for shard in pad.plan(workspace, ids, PadConfig(size=64)):
+        pad.run(workspace, PadConfig(size=64), shard, "run")
+    faces = [
+        FaceRow(image_id=image_id, boxes=[[9, 5, 30, 26]], problem=None, run_id="run")
+        for image_id in ids
+    ]
+    Table(workspace, FaceRow, "lbp-r1").write("faces", faces, _FROM)
+    write_scores(workspace, images)
+    make_version(workspace)
+    return folder / "workspace"
+
+
+@pytest.fixture
+def workspace(template: Path, tmp_path: Path) -> Workspace:
+    """A copy of it, to be changed at will."""
+    shutil.copytree(template, tmp_path / "workspace")
+    return Workspace(str(tmp_path / "workspace"))
+
+
+@contextmanager
+def serving(service: Service, token: str = "", **changes: Any) -> Iterator[str]:
+    """The page over real HTTP; gives its address."""
+    config = ReviewConfig(port=0, **changes)
+    listener = listen(config)
+    server = server_of(service, config, token)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        service.close()
+        listener.close()
+
+
+Client = httpx.Client
+POST = {"X-Ganime": "review"}
+
+
+@pytest.fixture
+def service(workspace: Workspace) -> Service:
+    return Service(workspace)
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[Client]:
+    """Talks to the page as its own scripts do."""
+    with serving(service) as url, Client(base_url=url, headers=POST, timeout=30) as found:
+        yield found
+
+
+@pytest.fixture
+def label(client: Client) -> Callable[..., httpx.Response]:
+    """Posts one answer."""
+
+    def post(image_id: str, answer: bool | None, **changes: Any) -> httpx.Response:
+        one = {"image_id": image_id, "question": "keep", "answer": answer, "expected": None}
+        body = {"by": changes.pop("by", "ann"), "how": changes.pop("how", "by hand")}
+        return client.post("/api/labels", json={**body, "labels": [{**one, **changes}]})
+
+    return post
+
+
+@pytest.fixture
+def curated() -> CurateConfig:
+    """The settings of the dataset."""
+    return CURATE
+
+
+@pytest.fixture
+def decide() -> Callable[..., str]:
+    """Makes another version of the dataset: of a workspace, by other settings."""
+    return make_version
+
+
+@pytest.fixture
+def serve_with() -> Callable[..., Any]:
+    """Serves the page over real HTTP: a service, with a token."""
+    return serving
