@@ -3,6 +3,11 @@ from pathlib import Path
 
 import pytest
 
+# Before torch and numpy are imported, here and in what tests start: small tensors gain nothing from
+# more threads, and threads that wait for each other crawl where other tests use the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 ROOT = Path(__file__).parents[1]
 
 
