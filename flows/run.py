@@ -57,7 +57,7 @@ def run(
     """
     started_at = datetime.now(UTC)
     built = build_dataset(workspace, crawl, dedupe, detect, pad, classify, curate)
-    model_id = train_gan(workspace, built.dataset, train)
+    model_id = train_gan(workspace, built.dataset, train, evaluate, classify.backbone)
     evaluate_model(workspace, model_id, built.dataset, evaluate, classify.backbone)
     stages = (crawl, dedupe, detect, pad, classify, curate, train, evaluate)
     inputs = ReportInputs(

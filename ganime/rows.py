@@ -311,12 +311,14 @@ class EvaluationRow(Row):
     FOLDER: ClassVar[str] = "evaluations"
     KEY: ClassVar[tuple[str, ...]] = (
         *("model_id", "nimg", "metric", "extractor", "weights", "resize"),
-        *("num_real", "num_fake", "reference", "seed"),
+        *("num_real", "num_fake", "reference", "seed", "settings"),
     )
 
     model_id: str = column("the model")
     nimg: int = column("real images shown when the snapshot was taken")
-    metric: str = column("fid only with Inception and its published weights, else fd_<extractor>")
+    metric: str = column(
+        "with the extractor's name; fid and the like only with Inception's published weights"
+    )
     value: float = column("the number")
     extractor: str = column("network that gave the features")
     weights: str = column("SHA-256 of the extractor's weights, first 12 hex digits")
@@ -324,7 +326,19 @@ class EvaluationRow(Row):
     num_real: int = column("real images")
     num_fake: int = column("generated images")
     reference: str = column("dataset name/version of the real images")
-    seed: int = column("of the latents")
+    seed: int = column("of the latents and of the metric's own random choices")
+    low: float | None = column("lower end of the 95 % interval; null if it has none", default=None)
+    high: float | None = column("upper end of the interval", default=None)
+    better: str = column("lower or higher", absent="lower", default="lower")
+    settings: str = column(
+        "the metric's name and options, JSON; at first there was no other than fd",
+        absent='{"name":"fd"}',
+        default='{"name":"fd"}',
+    )
+    versions: str = column(
+        "of the libraries that took part, JSON by name", volatile=True, absent="{}", default="{}"
+    )
+    details: str = column("what else was found, JSON by name", absent="{}", default="{}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

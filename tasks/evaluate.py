@@ -1,8 +1,11 @@
 """Score a model's snapshots against its dataset. See `ganime.stages.evaluate`."""
 
+from collections.abc import Sequence
+
 from prefect import task
 
 from ganime.backbones import BackboneConfig
+from ganime.rows import EvaluationRow
 from ganime.stages import evaluate
 from ganime.stages.curate import DatasetRef
 from ganime.stages.evaluate import EvaluateConfig
@@ -21,22 +24,25 @@ def evaluate_task(
     model_id: str,
     dataset: DatasetRef,
     run_id: str,
-) -> float:
-    """See `ganime.stages.evaluate.run`; returns the last snapshot's metric."""
+    only: Sequence[int] | None = None,
+) -> list[EvaluationRow]:
+    """See `ganime.stages.evaluate.run`; all snapshots unless `only` names some by nimg."""
 
     def sample(nimg: int, num: int, seed: int) -> Pixels:
         return load_generator(workspace, model_id, nimg).sample(num, seed)
 
+    images = Dataset(workspace, dataset.name, dataset.version)
     rows = evaluate.run(
         workspace,
         config,
         model_id=model_id,
-        reals=Dataset(workspace, dataset.name, dataset.version).split("train"),
+        reals=images.split("train"),
+        held_out=images.split("holdout"),
         reference=str(dataset),
         extractor=evaluate.choose_extractor(workspace, config, backbone),
         sample=sample,
-        snapshots=snapshots(workspace, model_id),
+        snapshots=snapshots(workspace, model_id) if only is None else only,
         run_id=run_id,
     )
     publish_metrics(workspace, model_id)
-    return max(rows, key=lambda row: row.nimg).value
+    return rows

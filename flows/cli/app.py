@@ -10,11 +10,13 @@ from cyclopts import App, CycloptsError, Group
 import ganime
 from flows.cli.crawl import crawl
 from flows.cli.datasets import curate, export
+from flows.cli.evaluate import compare, evaluate
 from flows.cli.labels import label, labels
 from flows.cli.look import diff, explain, status
 from flows.cli.models import generate, interpolate, mix, onnx, project
 from flows.cli.options import DEFAULTS, register
 from flows.cli.practice import demo, practice
+from flows.cli.review import review
 from flows.cli.run import run
 from flows.cli.train import train
 from ganime.errors import ConfigError, GanimeError
@@ -24,9 +26,9 @@ from ganime.errors import ConfigError, GanimeError
 
 COMMANDS: dict[str, tuple[Callable[..., None] | App, ...]] = {
     "Run": (run, crawl, curate, export, train),
-    "Look": (status, explain, diff),
+    "Look": (status, explain, diff, review),
     "Label": (label, labels),
-    "Draw": (generate, interpolate, mix, project, onnx),
+    "Use a model": (generate, interpolate, mix, project, onnx, evaluate, compare),
     "Practise": (demo, practice),
 }
 

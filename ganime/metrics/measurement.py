@@ -9,6 +9,9 @@ from ganime.metrics import Metric, Sets
 from ganime.metrics.extractors import Extractor, metric_name
 
 _LIBRARIES = ("ganime", "torch", "torchvision", "numpy")  # what features and sums are made by
+_HIGHER_IS_BETTER = frozenset(  # of all others less is better
+    ("precision", "recall", "density", "coverage", "diversity", "inception_score")
+)
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Measurement:
         value: The number.
         low: Lower end of its 95 % interval; None where it has none.
         high: Upper end.
+        better: `lower` or `higher`.
         extractor: Network that gave the features.
         weights: SHA-256 of its weights, first 12 hex digits.
         resize: How images were brought to its input size.
@@ -36,6 +40,7 @@ class Measurement:
     value: float
     low: float | None
     high: float | None
+    better: str
     extractor: str
     weights: str
     resize: str
@@ -69,6 +74,7 @@ def measure(
             value=value.value,
             low=value.low,
             high=value.high,
+            better="higher" if value.base in _HIGHER_IS_BETTER else "lower",
             extractor=extractor.name,
             weights=extractor.weights_digest,
             resize=extractor.resize,

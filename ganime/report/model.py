@@ -47,8 +47,9 @@ class Metric:
 
     @property
     def best(self) -> EvaluationRow:
-        """The smallest value."""
-        return min(self.rows, key=lambda row: row.value)
+        """The smallest value, or the largest where more is better."""
+        sign = 1 if self.first.better == "lower" else -1
+        return min(self.rows, key=lambda row: sign * row.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +115,7 @@ def read_model(workspace: Workspace, model_id: str) -> Model:
 def group_metrics(rows: Sequence[EvaluationRow]) -> list[Metric]:
     """Rows that may be compared, together: same metric, network, resize, counts and reference.
 
-    FID comes first, then the metric with the most snapshots.
+    FID comes first, then other Fréchet distances, then the metric with the most snapshots.
     """
     groups: dict[tuple[str | int, ...], list[EvaluationRow]] = {}
     floors: dict[tuple[str, str, str, str], float] = {}
@@ -125,7 +126,9 @@ def group_metrics(rows: Sequence[EvaluationRow]) -> list[Metric]:
                 row.value
             )
         else:
-            groups.setdefault((row.metric, *same, row.num_real, row.num_fake), []).append(row)
+            groups.setdefault(
+                (row.metric, *same, row.settings, row.num_real, row.num_fake), []
+            ).append(row)
     metrics = []
     for found in groups.values():
         one = found[0]
@@ -133,13 +136,18 @@ def group_metrics(rows: Sequence[EvaluationRow]) -> list[Metric]:
         metrics.append(
             Metric(name=one.metric, rows=found, floor=floor, chart=_metric_chart(found, floor))
         )
-    return sorted(metrics, key=lambda item: (item.name != "fid", -len(item.rows), item.name))
+    return sorted(metrics, key=_place)
+
+
+def _place(metric: Metric) -> tuple[bool, bool, int, str]:
+    name = metric.name
+    return name != "fid", not name.startswith("fd_"), -len(metric.rows), name
 
 
 def _metric_chart(rows: list[EvaluationRow], floor: float | None) -> Chart | None:
     name = rows[0].metric
     return line_chart(
-        f"{name} over training (lower is better)",
+        f"{name} over training ({rows[0].better} is better)",
         [Series(name, [(row.nimg, row.value) for row in rows], dots=True)],
         x_label="images shown",
         summary=f"From {number(rows[0].value)} at {count(rows[0].nimg)} images shown to "

@@ -43,6 +43,7 @@ from ganime.review.schemas import (
 )
 from ganime.review.service import Service
 from ganime.review.tag_search import find_tags
+from ganime.rows import ScoreRow
 
 _TYPES = {
     "html": "text/html; charset=utf-8",
@@ -138,6 +139,8 @@ def _add_images(app: FastAPI, service: Service) -> None:
     @app.get("/api/dataset")
     def dataset() -> DatasetAnswer:
         snapshot = service.snapshot
+        scored = service.workspace.list(f"manifests/{ScoreRow.FOLDER}", ".parquet")
+        asked = {key.split("/")[2] for key in scored}  # what classifiers answer
         return DatasetAnswer(
             dataset=snapshot.dataset,
             key=snapshot.key,
@@ -152,7 +155,7 @@ def _add_images(app: FastAPI, service: Service) -> None:
                 )
                 for one in snapshot.scores.values()
             ],
-            questions=service.answers.questions(),
+            questions=sorted(asked | {*service.answers.questions()}),
         )
 
     @app.get("/api/images")

@@ -123,7 +123,7 @@ def listen(config: ReviewConfig) -> socket.socket:
         listener.close()
         raise StoreError(
             f"cannot listen at {config.host} port {config.port} ({error.strerror}): choose another "
-            "with --set review.port=0"
+            "with --port 0"
         ) from error
     return listener
 

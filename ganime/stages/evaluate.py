@@ -1,76 +1,47 @@
-"""Score snapshots of a generator: the Fréchet distance of samples to the dataset's images."""
+"""Score snapshots of a generator: any metrics of its samples against the dataset's images."""
 
+import json
 import logging
 from collections.abc import Callable, Sequence
-from typing import Literal
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
 
-from ganime.backbones import BackboneConfig, open_backbone
-from ganime.config import Config, digest_of
+from ganime.config import digest_of
 from ganime.errors import ConfigError
-from ganime.metrics.extractors import Extractor
-from ganime.metrics.extractors.backbone import BackboneExtractor
-from ganime.metrics.extractors.inception import InceptionSettings
-from ganime.metrics.frechet import frechet_distance, statistics
-from ganime.metrics.reference import Reference, reference_statistics
-from ganime.rows import EvaluationRow
+from ganime.metrics import Metric, Sets
+from ganime.metrics.extractors import Extractor, Features, metric_name
+from ganime.metrics.frechet import Frechet
+from ganime.metrics.measurement import Measurement, measure
+from ganime.metrics.reference import real_features
+from ganime.rows import EvaluationRow, MetricRow
+from ganime.stages.evaluate_config import EvaluateConfig, choose_extractor, used_backbone
 from ganime.store.manifest import Provenance, Table, from_arrow, read_part
 from ganime.store.workspace import Workspace
 
+__all__ = [
+    "EvaluateConfig",
+    "Judge",
+    "best_snapshot",
+    "choose_extractor",
+    "run",
+    "used_backbone",
+]
+
 REVISION = 1  # raise it whenever a value changes: cached ones then expire
-FLOOR = "_floor"  # ends the name of the distance between reals and reals
+FLOOR = "_floor"  # ends the name of what reals score against other reals
 log = logging.getLogger(__name__)
 
 Images = npt.NDArray[np.uint8]
 Sampler = Callable[[int, int, int], Images]
 
 
-class EvaluateConfig(Config):
-    """How snapshots are scored."""
-
-    num_fake: int = Field(
-        1000, ge=2, description="Samples per snapshot; only equal counts can be compared."
-    )
-    seed: int = Field(0, ge=0, description="Of the latents.")
-    extractor: Literal["auto", "backbone", "inception"] = Field(
-        "auto", description="auto takes Inception where its weights are given, else the backbone."
-    )
-    inception_weights: str = Field(
-        "", description="Path of pt_inception-2015-12-05-6726825d.pth; the score is then FID."
-    )
-    floor: bool = Field(
-        True, description="Also measure reals against other reals: no generator needs less."
-    )
-
-    @model_validator(mode="after")
-    def _weights_for_inception(self) -> "EvaluateConfig":
-        if self.extractor == "inception" and not self.inception_weights:
-            raise ValueError(
-                "extractor is inception, but inception_weights is empty: give the path of "
-                "pt_inception-2015-12-05-6726825d.pth, or take the backbone"
-            )
-        return self
-
-
-def choose_extractor(
-    workspace: Workspace, config: EvaluateConfig, backbone: BackboneConfig
-) -> Extractor:
-    """The network to measure in.
-
-    Args:
-        workspace: Where a backbone learned from tags lies.
-        config: Which of the two.
-        backbone: The classifiers' backbone.
-
-    Raises:
-        WeightsError: the weights cannot be had; says how to give them.
-    """
-    if config.extractor == "inception" or (config.extractor == "auto" and config.inception_weights):
-        return InceptionSettings(weights=config.inception_weights).open(workspace)
-    return BackboneExtractor(open_backbone(workspace, backbone))
+def best_snapshot(workspace: Workspace, model_id: str) -> int | None:
+    """Images shown at the snapshot that `Judge.score` liked best in training; None without any."""
+    rows = Table(workspace, MetricRow, root=f"models/{model_id}").rows()
+    scores = {row.nimg: row.value for row in rows if row.name == "score"}
+    return min(scores, key=lambda nimg: (scores[nimg], nimg), default=None)
 
 
 def run(
@@ -79,19 +50,21 @@ def run(
     *,
     model_id: str,
     reals: Images,
+    held_out: Images | None = None,
     reference: str,
     extractor: Extractor,
     sample: Sampler,
     snapshots: Sequence[int],
     run_id: str,
 ) -> list[EvaluationRow]:
-    """Score the snapshots that lack a score; each is committed as soon as it is known.
+    """Measure what snapshots lack; each metric of each is committed as soon as it is known.
 
     Args:
         workspace: Where.
-        config: How many samples, which seed.
+        config: Which metrics, how many samples, which seed.
         model_id: The model.
         reals: The training images, uint8 sRGB [N, R, R, 3].
+        held_out: Images of the same dataset that were not trained on; None where there are none.
         reference: Their name and version.
         extractor: See `choose_extractor`.
         sample: Given nimg of a snapshot, a count and a seed: uint8 sRGB [count, R, R, 3].
@@ -99,74 +72,165 @@ def run(
         run_id: Of this run.
 
     Returns:
-        One row per snapshot, by nimg, whether measured now or before. The floor, the distance of
-        reals to other reals, is one more row in the table, with `_floor` after the metric's name
-        and nimg 0.
+        The rows of each snapshot, by nimg and in the order of `config.metrics`, whether measured
+        now or before. What reals score against other reals is one more row each in the table, with
+        `_floor` after the metric's name and nimg 0.
+
+    Raises:
+        ConfigError: too few images for a metric, or an extractor that lacks what it needs.
+    """
+    judge = Judge(
+        workspace, config, reals=reals, held_out=held_out, reference=reference, extractor=extractor
+    )
+    table = Table(workspace, EvaluationRow, root=f"models/{model_id}")
+    provenance = Provenance(
+        stage="evaluate",
+        revision=REVISION,
+        config=config,
+        run_id=run_id,
+        parents={"model": model_id, "reference": reference},
+    )
+    for metric in judge.lacking(table, "floor") if config.floor else ():
+        rows = [_row(model_id, 0, found, FLOOR) for found in judge.floor(metric)]
+        table.write(judge.part("floor", metric), rows, provenance)
+    times = {nimg: f"{nimg:09d}" for nimg in sorted(set(snapshots))}
+    for nimg, when in times.items():
+        if not (wanted := judge.lacking(table, when)):
+            continue
+        features = extractor.features(sample(nimg, config.num_fake, config.seed))
+        for metric in wanted:
+            rows = [_row(model_id, nimg, found) for found in judge.measure(metric, features)]
+            table.write(judge.part(when, metric), rows, provenance)
+            for row in rows:
+                log.info("evaluate: %s %.4g at %d images shown", row.metric, row.value, nimg)
+    return _written(table, [judge.part(at, one) for at in times.values() for one in config.metrics])
+
+
+class Judge:
+    """Measures samples against real images, whose features are taken when first needed, and once.
+
+    Args:
+        workspace: Where features of reals are kept.
+        config: Which metrics, how many samples, which seed.
+        reals: The training images, uint8 sRGB [N, R, R, 3].
+        held_out: Images of the same dataset that were not trained on; None where there are none.
+        reference: Their name and version.
+        extractor: See `choose_extractor`.
 
     Raises:
         ConfigError: too few real images.
     """
-    if len(reals) < 4:
-        raise ConfigError(f"evaluate: {reference} has {len(reals)} images, at least 4 are needed")
-    _warn_of_small_sets(config, extractor, len(reals))
-    table = Table(workspace, EvaluationRow, root=f"models/{model_id}")
-    settings = digest_of(
-        *(str(REVISION), extractor.metric, extractor.weights_digest, extractor.resize),
-        *(reference, str(len(reals)), str(config.num_fake), str(config.seed)),
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        config: EvaluateConfig,
+        *,
+        reals: Images,
+        held_out: Images | None,
+        reference: str,
+        extractor: Extractor,
+    ) -> None:
+        if len(reals) < 4:
+            raise ConfigError(
+                f"evaluate: {reference} has {len(reals)} images, at least 4 are needed"
+            )
+        _warn_of_small_sets(config, extractor, len(reals))
+        self._workspace, self._config, self._extractor = workspace, config, extractor
+        self._reals, self._held_out, self._reference = reals, held_out, reference
+
+    def part(self, when: str, metric: Metric) -> str:
+        """Name of a part of the table: all that decides a value is in it.
+
+        Args:
+            when: The snapshot, or `floor`.
+            metric: With its options.
+        """
+        config, extractor = self._config, self._extractor
+        # The plain distance was the only metric at first: its parts keep the names they had.
+        options = () if metric == Frechet() else (metric.canonical(),)
+        settings = digest_of(
+            *(str(REVISION), extractor.metric, extractor.weights_digest, extractor.resize),
+            *(self._reference, str(len(self._reals)), str(config.num_fake), str(config.seed)),
+            *options,
+        )
+        return f"{when}-{metric_name(metric.component, extractor)}-{settings}"
+
+    def lacking(self, table: Table[EvaluationRow], when: str) -> list[Metric]:
+        """Metrics that are not in the table yet."""
+        metrics: tuple[Metric, ...] = self._config.metrics
+        return [metric for metric in metrics if not table.has(self.part(when, metric))]
+
+    def measure(self, metric: Metric, features: Features) -> list[Measurement]:
+        """What a metric says of samples, given their features [M, D].
+
+        Raises:
+            ConfigError: the sets are too small for it, or lack what it needs.
+        """
+        return self._measure(metric, self._real, features)
+
+    def floor(self, metric: Metric) -> list[Measurement]:
+        """What it says of some of the reals against the others; nothing of too few for a split.
+
+        A random part of `num_fake` images, half of the reals where there are too few, stands for
+        samples. Most metrics are worse at smaller counts, so this is a little too bad.
+        """
+        smaller = min(self._config.num_fake, len(self._real) // 2)
+        order = np.random.default_rng(self._config.seed).permutation(len(self._real))
+        parts = self._real[order[smaller:]], self._real[order[:smaller]]
+        try:
+            return self._measure(metric, *parts)
+        except ConfigError as error:
+            log.info("evaluate: no floor of %s (%s)", metric.component, error)
+            return []
+
+    def score(self, sample: Callable[[int, int], Images]) -> float:
+        """The first value of the first metric as a score, less being better.
+
+        Args:
+            sample: Given a count and a seed: uint8 sRGB [count, R, R, 3].
+        """
+        fakes = sample(self._config.num_fake, self._config.seed)
+        found = self.measure(self._config.metrics[0], self._extractor.features(fakes))[0]
+        return found.value if found.better == "lower" else -found.value
+
+    def _measure(self, metric: Metric, real: Features, fake: Features) -> list[Measurement]:
+        head = getattr(self._extractor, "head", None)
+        sets = Sets(real, fake, self._unseen, head, self._config.seed)
+        return measure([metric], sets, self._extractor, self._reference)
+
+    @cached_property
+    def _real(self) -> Features:
+        return real_features(self._workspace, self._reals, self._reference, self._extractor)
+
+    @cached_property
+    def _unseen(self) -> Features | None:
+        if self._held_out is None or len(self._held_out) < 2:
+            return None
+        name = f"{self._reference} holdout"
+        return real_features(self._workspace, self._held_out, name, self._extractor)
+
+
+def _row(model_id: str, nimg: int, found: Measurement, ending: str = "") -> EvaluationRow:
+    return EvaluationRow(
+        model_id=model_id,
+        nimg=nimg,
+        metric=found.metric + ending,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        better=found.better,
+        extractor=found.extractor,
+        weights=found.weights,
+        resize=found.resize,
+        num_real=found.num_real,
+        num_fake=found.num_fake,
+        reference=found.reference,
+        seed=found.seed,
+        settings=found.settings,
+        versions=json.dumps(found.versions, sort_keys=True),
+        details=json.dumps(found.details, sort_keys=True),
     )
-    names = {nimg: f"{nimg:09d}-{extractor.metric}-{settings}" for nimg in sorted(set(snapshots))}
-    missing = [nimg for nimg, name in names.items() if not table.has(name)]
-    floor_name = f"floor-{extractor.metric}-{settings}"
-    wants_floor = config.floor and not table.has(floor_name)
-    if missing or wants_floor:
-        known = reference_statistics(
-            *(workspace, reals, reference, extractor), num_fake=config.num_fake, seed=config.seed
-        )
-        provenance = Provenance(
-            stage="evaluate",
-            revision=REVISION,
-            config=config,
-            run_id=run_id,
-            parents={"model": model_id, "reference": reference},
-        )
-        row = _row_maker(config, model_id, reference, extractor, known)
-        if wants_floor:
-            table.write(floor_name, [row(0, known.floor, is_floor=True)], provenance)
-        for nimg in missing:
-            value = _distance(known, extractor, sample(nimg, config.num_fake, config.seed))
-            table.write(names[nimg], [row(nimg, value)], provenance)
-            log.info("evaluate: %s %.3f at %d images shown", extractor.metric, value, nimg)
-    return _written(table, list(names.values()))
-
-
-def _row_maker(
-    config: EvaluateConfig,
-    model_id: str,
-    reference: str,
-    extractor: Extractor,
-    known: Reference,
-) -> Callable[..., EvaluationRow]:
-    def make(nimg: int, value: float, *, is_floor: bool = False) -> EvaluationRow:
-        counts = known.floor_counts if is_floor else (known.num_images, config.num_fake)
-        return EvaluationRow(
-            model_id=model_id,
-            nimg=nimg,
-            metric=extractor.metric + (FLOOR if is_floor else ""),
-            value=value,
-            extractor=extractor.name,
-            weights=extractor.weights_digest,
-            resize=extractor.resize,
-            num_real=counts[0],
-            num_fake=counts[1],
-            reference=reference,
-            seed=config.seed,
-        )
-
-    return make
-
-
-def _distance(known: Reference, extractor: Extractor, fakes: Images) -> float:
-    return frechet_distance(known.mu, known.sigma, *statistics(extractor.features(fakes)))
 
 
 def _written(table: Table[EvaluationRow], names: list[str]) -> list[EvaluationRow]:
@@ -175,10 +239,13 @@ def _written(table: Table[EvaluationRow], names: list[str]) -> list[EvaluationRo
 
 
 def _warn_of_small_sets(config: EvaluateConfig, extractor: Extractor, num_real: int) -> None:
+    if Frechet() not in config.metrics:
+        return
+    name = metric_name("fd", extractor)
     for what, count in (("real", num_real), ("generated", config.num_fake)):
         if count < extractor.dim:
             log.warning(
                 "evaluate: %d %s images for %d features: the covariance is singular, and %s is "
                 "good for ranking snapshots at equal counts, not as an absolute number",
-                *(count, what, extractor.dim, extractor.metric),
+                *(count, what, extractor.dim, name),
             )

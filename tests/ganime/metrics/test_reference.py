@@ -3,8 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ganime.metrics.frechet import frechet_distance, statistics
-from ganime.metrics.reference import real_features, reference_statistics, split_statistics
+from ganime.metrics.reference import real_features
 from ganime.store.workspace import Workspace
 
 
@@ -67,25 +66,3 @@ def test_damaged_features_are_measured_again(workspace: Workspace, damage: bytes
     workspace.write_bytes(key, damage)
 
     np.testing.assert_array_equal(real_features(workspace, REALS, "set/1", Colours()), expected)
-
-
-def test_another_seed_needs_no_network(workspace: Workspace) -> None:
-    colours = Colours()
-    given = workspace, REALS, "set/1", colours
-
-    floors = [reference_statistics(*given, num_fake=10, seed=seed).floor for seed in (0, 1, 0)]
-
-    assert floors[0] == floors[2] != floors[1]
-    assert colours.num_images == 40
-
-
-def test_the_floor_is_the_distance_of_disjoint_parts() -> None:
-    features = np.arange(24, dtype=np.float32).reshape(8, 3) ** 2
-    order = np.random.default_rng(5).permutation(8)
-
-    found = split_statistics(features, num_fake=3, seed=5)
-
-    one, other = statistics(features[order[3:]]), statistics(features[order[:3]])
-    assert found.floor == pytest.approx(frechet_distance(*one, *other))
-    assert found.floor_counts == (5, 3)
-    np.testing.assert_allclose(found.mu, features.mean(axis=0))

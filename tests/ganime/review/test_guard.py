@@ -171,7 +171,7 @@ def test_beyond_loopback_there_is_always_a_token() -> None:
 def test_a_taken_port_is_said_with_a_way_out() -> None:
     first = listen(ReviewConfig(port=0))
     port = first.getsockname()[1]
-    with pytest.raises(StoreError, match="port=0"):
+    with pytest.raises(StoreError, match="--port 0"):
         listen(ReviewConfig(port=port))
     first.close()
     assert address(ReviewConfig(), 8400, "x") == "http://127.0.0.1:8400/?token=x"

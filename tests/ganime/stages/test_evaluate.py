@@ -1,7 +1,10 @@
+import json
 import logging
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from ganime.backbones import BackboneConfig
@@ -115,7 +118,7 @@ def test_an_interrupted_run_measures_only_what_lacks(workspace: Workspace) -> No
     rows = run(workspace, [0, 20, 50], sample=counts, extractor=extractor)
 
     assert seen == [20, 50]
-    assert extractor.num_images == 120  # the reals' statistics were kept
+    assert extractor.num_images == 120  # the reals' features were kept
     assert [row.nimg for row in rows] == [0, 20, 50]
 
 
@@ -145,11 +148,11 @@ def test_without_a_floor_there_is_none(workspace: Workspace) -> None:
     assert len(Table(workspace, EvaluationRow, root="models/m").rows()) == 1
 
 
-def test_damaged_statistics_are_measured_again(
+def test_damaged_features_of_reals_are_measured_again(
     workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = run(workspace, [0])
-    (key,) = workspace.list("statistics", ".npz")
+    (key,) = workspace.list("statistics", ".npy")
     workspace.write_bytes(key, workspace.read_bytes(key)[:100])
 
     again = run(workspace, [0], model_id="other")
@@ -171,6 +174,95 @@ def test_small_sets_are_warned_of(workspace: Workspace, caplog: pytest.LogCaptur
 def test_too_few_reals_are_refused(workspace: Workspace) -> None:
     with pytest.raises(ConfigError, match="set/1 has 3 images"):
         run(workspace, [0], reals=REALS[:3])
+
+
+def test_every_metric_asked_for_gets_its_rows_with_interval_and_settings(
+    workspace: Workspace,
+) -> None:
+    config = EvaluateConfig.parse(
+        {"num_fake": 60, "metrics": ["fd", {"name": "kid", "subsets": 5}, "precision_recall"]}
+    )
+    rows = run(workspace, [0, 50], config=config)
+
+    names = ["fd_colours", "kid_colours", "precision_colours", "recall_colours"]
+    assert [(row.nimg, row.metric) for row in rows] == [
+        (n, name) for n in (0, 50) for name in names
+    ]
+    kid = rows[1]
+    assert None not in (kid.low, kid.high)
+    assert (kid.low or 0) < kid.value < (kid.high or 0)
+    assert json.loads(kid.settings) == {"name": "kid", "subsets": 5, "subset_size": 1000}
+    assert {"torch", "numpy", "ganime"} <= json.loads(kid.versions).keys()
+    assert json.loads(kid.details)["subset_size"] == 30
+    assert [row.better for row in rows[:4]] == ["lower", "lower", "higher", "higher"]
+
+
+def test_a_metric_more_samples_again_but_keeps_what_is_there(workspace: Workspace) -> None:
+    (before,) = run(workspace, [7])
+    config = EvaluateConfig.parse({"num_fake": 60, "metrics": ["fd", "diversity"]})
+
+    first, second = run(workspace, [7], config=config)
+
+    assert (first, second.metric) == (before, "diversity_colours")
+
+
+def test_reals_that_are_too_few_to_be_split_have_no_floor(workspace: Workspace) -> None:
+    config = EvaluateConfig.parse({"num_fake": 60, "metrics": [{"name": "kid", "subsets": 2}]})
+    run(workspace, [7], config=config, reals=REALS[:6])
+
+    rows = Table(workspace, EvaluationRow, root="models/m").rows()
+    assert [row.metric for row in rows] == ["kid_colours"]
+
+
+def test_rows_of_the_first_version_are_read(workspace: Workspace) -> None:
+    run(workspace, [7])
+    table = Table(workspace, EvaluationRow, root="models/m")
+    names = ["low", "high", "better", "settings", "versions", "details"]
+    for key in workspace.list("models/m", ".parquet"):
+        path = workspace.local_path(key)
+        pq.write_table(pq.read_table(path).drop_columns(names), path)
+
+    old = [row for row in table.rows() if row.nimg == 7]
+    assert [(row.low, row.better, row.settings) for row in old] == [
+        (None, "lower", '{"name":"fd"}')
+    ]
+
+
+def test_copies_are_held_against_images_that_were_not_trained_on(workspace: Workspace) -> None:
+    config = EvaluateConfig.parse({"num_fake": 60, "metrics": ["memorisation"]})
+
+    (row,) = run(workspace, [7], config=config, held_out=pictures(30, seed=9))
+
+    assert json.loads(row.details)["calibration"] == "held-out"
+
+
+def test_a_judge_scores_so_that_less_is_better(workspace: Workspace) -> None:
+    config = EvaluateConfig.parse({"num_fake": 60, "metrics": ["density_coverage"]})
+    judge = evaluate.Judge(
+        workspace,
+        config,
+        reals=REALS,
+        held_out=None,
+        reference="set/1",
+        extractor=ColourExtractor(),
+    )
+    scores = [judge.score(partial(sample, nimg)) for nimg in (0, 50)]
+    assert scores[1] < scores[0] <= 0
+
+
+def test_a_metric_named_twice_and_an_unknown_extractor_are_wrong_settings() -> None:
+    with pytest.raises(ConfigError, match="named twice"):
+        EvaluateConfig.parse({"metrics": ["kid", "kid"]})
+    with pytest.raises(ConfigError, match="extractor: no extractorconfig is called 'vgg'; known: "):
+        EvaluateConfig.parse({"extractor": "vgg"})
+
+
+def test_an_extractor_with_options_survives_the_way_through_json() -> None:
+    settings = {"name": "torchvision", "architecture": "resnet50"}
+    config = EvaluateConfig.parse({"extractor": settings, "metrics": ["kid"]})
+
+    assert EvaluateConfig.parse(json.loads(config.canonical())) == config
+    assert EvaluateConfig.parse(json.loads(CONFIG.canonical())) == CONFIG
 
 
 def test_inception_is_taken_where_its_weights_are_given(workspace: Workspace) -> None:
