@@ -64,7 +64,8 @@ class Workspace:
         """Whether the key is there, whole."""
         if self.is_local:
             return os.path.exists(self._path(key))  # noqa: PTH110 - asked for every image
-        return bool(self._target[0].exists(self._path(key)))
+        with _translated(f"cannot look for {self.describe(key)}"):
+            return bool(self._target[0].exists(self._path(key)))
 
     def read_bytes(self, key: str) -> bytes:
         """The whole content.
@@ -238,3 +239,9 @@ def _translated(doing: str) -> Iterator[None]:
             raise  # a parser's complaint about the content, not about the file
         advice = _ADVICE.get(error.errno, error.strerror)
         raise StoreError(f"{doing}: {advice}") from error
+    except Exception as error:
+        # What an object store's client says of credentials and endpoints; it is no OSError, and its
+        # package is optional.
+        if not type(error).__module__.startswith("botocore"):
+            raise
+        raise StoreError(f"{doing}: {error}; see the credentials and the endpoint") from error

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from ganime.errors import StoreError
 from ganime.practice.corpus import Corpus, PracticeConfig
 from ganime.practice.server import PracticeServer
 from ganime.rows import PostRow
@@ -126,3 +127,17 @@ def test_after_kill_9_a_crawl_on_s3_goes_on(bucket, corpus):
         assert rows == rows_of(whole, config)
         assert before.items() <= rows.items()
         assert again <= 8 + sum("md5_mismatch" in row for row in rows.values())
+
+
+def test_a_store_without_credentials_says_so_in_a_sentence(monkeypatch):
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    workspace = Workspace("s3://nobodys-bucket/here")
+    with pytest.raises(StoreError, match=r"nobodys-bucket.*credentials"):
+        workspace.exists("a")
+    with pytest.raises(StoreError, match=r"nobodys-bucket.*credentials"):
+        workspace.write_bytes("a", b"")
