@@ -10,6 +10,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ganime.metrics.neighbours import mean_distance
+from ganime.metrics.precision_recall import share_covered
+
 Images = npt.NDArray[np.uint8]
 Vectors = npt.NDArray[np.float32]
 
@@ -58,12 +61,9 @@ class Examiner:
             samples: uint8 sRGB [M, R, R, 3], M at least 5.
         """
         fakes = vectors_of(samples)
-        among_fakes, among_reals = distances(fakes, fakes), distances(self._some, self._some)
-        radii = np.sort(among_fakes, axis=1)[:, min(NEIGHBOURS, len(fakes) - 1)]
-        covered = (distances(self._some, fakes) <= radii).any(axis=1)
         return Health(
-            spread=_mean_between(among_fakes) / max(_mean_between(among_reals), 1e-8),
-            recall=float(covered.mean()),
+            spread=mean_distance(fakes) / max(mean_distance(self._some), 1e-8),
+            recall=share_covered(self._some, fakes, NEIGHBOURS),
             copied=float(self._copies(fakes).mean()),
         )
 
@@ -93,9 +93,3 @@ def distances(one: Vectors, other: Vectors) -> Vectors:
         squares[:, start : start + _CHUNK] -= 2 * one @ other[start : start + _CHUNK].T
     found: Vectors = np.sqrt(np.maximum(squares, 0)).astype(np.float32)
     return found
-
-
-def _mean_between(apart: Vectors) -> float:
-    """Mean distance of different images, from all distances [N, N]."""
-    num = len(apart)
-    return float((apart.sum() - np.trace(apart)) / max(num * (num - 1), 1))
