@@ -82,10 +82,13 @@ class Coordinator:
                 isolation_level=None,
                 check_same_thread=False,
             )
-            self._database.execute("PRAGMA journal_mode=WAL")
-            # A power cut may cost the last entries, which are only a convenience.
-            self._database.execute("PRAGMA synchronous=NORMAL")
-            self._database.executescript(_SCHEMA)
+            with (folder / "opening").open("w") as gate:
+                # One at a time: turning a new database to WAL does not wait while others open it.
+                fcntl.flock(gate, fcntl.LOCK_EX)
+                self._database.execute("PRAGMA journal_mode=WAL")
+                # A power cut may cost the last entries, which are only a convenience.
+                self._database.execute("PRAGMA synchronous=NORMAL")
+                self._database.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise StoreError(
                 f"cannot coordinate crawls in {folder}: {error}; delete that folder if it is "
