@@ -232,8 +232,8 @@ class Coordinator:
         with self._lock:
             self._unwritten[crawl_id, key] = content
             if self._timer is None:
+                # No daemon: a thread cut off inside C++ as the interpreter ends aborts it.
                 self._timer = threading.Timer(_GATHER_S, self._write_in_time)
-                self._timer.daemon = True
                 self._timer.start()
 
     def notes(self, crawl_id: str, keys: Iterable[str]) -> dict[str, str]:

@@ -236,10 +236,14 @@ def _may_hold(meta: pq.FileMetaData, column: str, value: str) -> list[int]:
 @contextmanager
 def _opened(workspace: Workspace, key: str, row: type[Row]) -> Iterator[pq.ParquetFile]:
     try:
-        with workspace.open(key) as file:
-            parquet = pq.ParquetFile(file)
-            footer = _footer(parquet.schema_arrow, workspace.describe(key))
-            _check_footer(footer, row, workspace.describe(key))
+        where = workspace.describe(key)
+        # By its path, Arrow reads a file itself. Its threads hold on to what they read a moment
+        # longer than the call lasts: were that a Python object, a process that ends would abort.
+        with (
+            workspace.open(key) as file,
+            pq.ParquetFile(where if workspace.is_local else file) as parquet,
+        ):
+            _check_footer(_footer(parquet.schema_arrow, where), row, where)
             yield parquet
     except (pa.ArrowException, OSError) as error:
         raise ManifestError(
@@ -257,7 +261,7 @@ def _read(
 ) -> pa.Table:
     wanted = list(columns) if columns else schema_of(row).names
     present = [name for name in wanted if name in parquet.schema_arrow.names]
-    # Parts are small; and a process that ends while Arrow starts threads may abort.
+    # Parts are small: threads would cost more than they spare.
     table = parquet.read_row_groups(list(groups), present, use_threads=False)
     return _upgrade(table, row, wanted, where)
 
