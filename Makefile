@@ -38,7 +38,7 @@ $(READY): requirements.lock pyproject.toml
 
 # The local part of torch's version (+cpu, +cu130) is the installer's choice, not the lock's.
 lock: $(READY)
-	$(BIN)/pip-compile --quiet --extra dev --extra s3 --extra onnx --extra tensorboard --strip-extras --no-header --allow-unsafe \
+	$(BIN)/pip-compile --quiet --extra dev --extra s3 --extra onnx --extra tensorboard --extra dask --strip-extras --no-header --allow-unsafe \
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
 	  --output-file requirements.lock pyproject.toml
 	sed -i.bak -E 's/^(torch(vision)?==[0-9.]+)\+[a-z0-9]+/\1/' requirements.lock && rm requirements.lock.bak

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.crawl import SHARDS, crawl_posts, map_shards
+from flows.crawl import crawl_posts, map_shards
+from flows.runners import SHARDS
+from ganime.presets import build
 from ganime.stages import dedupe as dedupe_stage
 from ganime.stages import detect as detect_stage
 from ganime.stages import pad as pad_stage
@@ -23,7 +25,11 @@ from tasks.classify import classify_task
 from tasks.curate import curate_task
 from tasks.dedupe import compare_task, fingerprint_task
 from tasks.detect import detect_task
+from tasks.duplicates import publish_duplicates
+from tasks.notify import tell_of_failure
 from tasks.pad import pad_task
+
+FORM = build("default", {})  # as the form begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +49,21 @@ class BuiltDataset:
     classifiers: dict[str, tuple[str, float]]
 
 
-@flow(name="build-dataset", flow_run_name="build-{curate.name}", task_runner=SHARDS)
+@flow(
+    name="build-dataset",
+    flow_run_name="build-{curate.name}",
+    task_runner=SHARDS,
+    on_failure=[tell_of_failure],
+    on_crashed=[tell_of_failure],
+)
 def build_dataset(
-    workspace: str,
-    crawl: CrawlConfig,
-    dedupe: DedupeConfig,
-    detect: DetectConfig,
-    pad: PadConfig,
-    classify: ClassifyConfig,
-    curate: CurateConfig,
+    workspace: str = "workspace",
+    crawl: CrawlConfig = FORM.crawl,
+    dedupe: DedupeConfig = FORM.dedupe,
+    detect: DetectConfig = FORM.detect,
+    pad: PadConfig = FORM.pad,
+    classify: ClassifyConfig = FORM.classify,
+    curate: CurateConfig = FORM.curate,
 ) -> BuiltDataset:
     """Bring a dataset up to date with its query; what is done already is not done again.
 
@@ -70,7 +82,7 @@ def build_dataset(
 
     crawl_ids = crawl_posts(store, crawl, run_id)
     images = crawled_images(store, crawl_ids)
-    ids = [image.image_id for image in images]
+    ids: list[str] = images.ids.to_pylist()
 
     map_shards(fingerprint_task, store, dedupe, dedupe_stage.plan(store, ids, dedupe), run_id)
     compare_task(store, dedupe, run_id)
@@ -88,4 +100,5 @@ def build_dataset(
     dataset = curate_task(store, curate, images, classifiers, labels, pad_scope, crawl_ids, run_id)
     publish_funnel(store, crawl_ids, dataset)
     publish_decisions(store, dataset, pad_scope)
+    publish_duplicates(store, dataset, pad_scope)
     return BuiltDataset(dataset, crawl_ids, pad_scope, classifiers)

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from prefect import flow, unmapped
+from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFutureList
 from prefect.runtime import flow_run
-from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.runners import SHARDS
+from ganime.sources.concurrently import end_all
 from ganime.stages import crawl as stage
 from ganime.stages.crawl import CrawlConfig
 from ganime.store.workspace import Workspace
@@ -15,11 +17,8 @@ from tasks.artifacts import publish_crawl
 from tasks.crawl import fetch_task, list_posts_task
 from tasks.crawl_progress import crawl_progress
 
-# Two shards at once: one waits for the network or the disk while the other computes.
-SHARDS: Any = ThreadPoolTaskRunner(max_workers=2)
 
-
-@flow(name="crawl", flow_run_name="crawl-{crawl.tags}", task_runner=SHARDS)
+@flow(name="crawl", flow_run_name="crawl-{crawl.source.component}-{crawl.tags}", task_runner=SHARDS)
 def crawl(workspace: str, crawl: CrawlConfig) -> list[str]:
     """Bring the posts of all queries up to date; what was fetched before is not fetched again.
 
@@ -41,7 +40,11 @@ def crawl_posts(store: Workspace, config: CrawlConfig, run_id: str) -> list[str]
         list_posts_task(store, config, run_id, progress)
         shards = stage.plan(store, config)
         progress.expect(shards)
-        map_shards(fetch_task, store, config, shards, run_id, progress)
+        try:
+            map_shards(fetch_task, store, config, shards, run_id, progress)
+        except (KeyboardInterrupt, TerminationSignal):
+            end_all()  # or the runner would wait until the shards in its threads are done
+            raise
     publish_crawl(store, config)
     return [stage.crawl_id(config)]
 

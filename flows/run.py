@@ -1,4 +1,4 @@
-"""The main job: build-dataset → train-gan → evaluate → report."""
+"""The main job: build-dataset → train → evaluate → report."""
 
 import platform
 import shlex
@@ -11,23 +11,29 @@ from prefect.runtime import flow_run
 
 from flows.build_dataset import build_dataset
 from flows.evaluate_model import evaluate_model
-from flows.train_gan import train_gan
 from ganime.report import ReportInputs
 from ganime.stages.classify import ClassifyConfig
 from ganime.stages.crawl import CrawlConfig
 from ganime.stages.curate import CurateConfig
 from ganime.stages.dedupe import DedupeConfig
 from ganime.stages.detect import DetectConfig
-from ganime.stages.evaluate import EvaluateConfig
+from ganime.stages.evaluate import EvaluateConfig, with_backbone
 from ganime.stages.pad import PadConfig
 from ganime.stages.train import TrainConfig
 from ganime.store.workspace import Workspace
+from tasks.notify import tell_of_failure
 from tasks.report import report_task
+from tasks.train import train_task
 
 STAGES = ("crawl", "dedupe", "detect", "pad", "classify", "curate", "train", "evaluate")
 
 
-@flow(name="run", flow_run_name="run-{curate.name}")
+@flow(
+    name="run",
+    flow_run_name="run-{curate.name}-{train.recipe.component}-{train.resolution}px",
+    on_failure=[tell_of_failure],
+    on_crashed=[tell_of_failure],
+)
 def run(
     workspace: str,
     crawl: CrawlConfig,
@@ -57,11 +63,13 @@ def run(
     """
     started_at = datetime.now(UTC)
     built = build_dataset(workspace, crawl, dedupe, detect, pad, classify, curate)
-    model_id = train_gan(workspace, built.dataset, train, evaluate, classify.backbone)
-    evaluate_model(workspace, model_id, built.dataset, evaluate, classify.backbone)
+    store, run_id = Workspace(workspace), str(flow_run.root_flow_run_id)
+    scoring = with_backbone(evaluate, classify.backbone)
+    model_id = train_task(store, train, built.dataset, run_id, scoring)
+    evaluate_model(workspace, model_id, str(built.dataset), evaluate=scoring)
     stages = (crawl, dedupe, detect, pad, classify, curate, train, evaluate)
     inputs = ReportInputs(
-        run_id=str(flow_run.root_flow_run_id),
+        run_id=run_id,
         run_url=_run_url(),
         started_at=started_at,
         finished_at=datetime.now(UTC),
@@ -75,7 +83,7 @@ def run(
         command=shlex.join(["ganime", *sys.argv[1:]]) if sys.argv[0].endswith("ganime") else "",
         versions=_versions(),
     )
-    return report_task(Workspace(workspace), inputs)
+    return report_task(store, inputs)
 
 
 def _run_url() -> str:

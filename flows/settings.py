@@ -19,6 +19,17 @@ DEFAULTS = {
     "OMP_WAIT_POLICY": "passive",
     # Results are small references; no pickle.
     "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+    # A run that falls silent is found dead after 120 s (flows/operate/automations.py); by default a
+    # run speaks every 180 s, and healthy ones would be taken for dead.
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    # The newer pages ask an outside host for their settings, even with analytics off.
+    "PREFECT_SERVER_UI_V2_ENABLED": "false",
+    # One by one the server records 15 task runs a second, in batches 70.
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "100",
 }
 
 

@@ -6,6 +6,7 @@ GanimeError
 │   └── ManifestError        a manifest is missing, malformed, or not the one expected
 ├── SourceError
 │   ├── SourceUnavailable    may heal (timeout, 429, 5xx): the only one that tasks retry
+│   │   └── CannotConnect    no host there (refused, no such name): tried for seconds, not minutes
 │   └── SourceRefused        will not (credentials, unknown folder, other 4xx)
 ├── ImageError               this one image cannot be used; the stage records its `reason`
 ├── WeightsError             network weights are missing or do not fit
@@ -34,7 +35,11 @@ class SourceError(GanimeError):
 
 
 class SourceUnavailable(SourceError):
-    """It may heal by itself (timeout, 429, 5xx, connection refused): worth a retry."""
+    """It may heal by itself (timeout, 429, 5xx): worth a retry."""
+
+
+class CannotConnect(SourceUnavailable):
+    """The host itself cannot be reached, whatever is asked of it."""
 
 
 class SourceRefused(SourceError):

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ganime.config import overlay
 from ganime.decide import Judged, statuses, summary
 from ganime.errors import ConfigError, ManifestError
-from ganime.filters import FILTERS, Filter
 from ganime.rows import DecisionRow, LabelRow
 from ganime.stages import curate
-from ganime.stages.curate import CurateConfig, DatasetRef, Inputs
-from ganime.store.lineage import crawled_images, crawls_of, datasets, latest
+from ganime.stages.curate import CurateConfig, DatasetRef, Inputs, obey, with_changes
+from ganime.store import rule_settings
+from ganime.store.lineage import crawled_images, crawls_of, datasets, is_variant, latest
 from ganime.store.manifest import Table, read_footer
 from ganime.store.workspace import Workspace
 
@@ -62,29 +61,34 @@ def recurate(
     labels: Sequence[LabelRow],
     run_id: str,
     write: bool = True,
+    classifiers: Mapping[str, tuple[str, float]] | None = None,
 ) -> Redecision:
-    """Decide again with other settings of single rules, and with today's labels.
+    """Decide again: with settings that people saved since, others given here, and today's labels.
 
     Args:
         workspace: Where.
         dataset: `name/version`, or a name alone for its latest version; empty for the only one.
-        changes: New options by rule, for example `{"chibi": {"threshold": 0.7}}`.
+        changes: New options by rule, for example `{"chibi": {"threshold": 0.7}}`; for this time
+            they outrank what is saved.
         labels: People's current answers.
         run_id: Of this run.
         write: Whether to make the new version; otherwise it is only said what would flip.
+        classifiers: By question, the classifier's id and threshold; None takes the version's own.
 
     Raises:
         ConfigError: there is no such dataset, rule or option, or no image would be left.
     """
     before = find_dataset(workspace, dataset)
     footer = read_footer(workspace, f"datasets/{before}/decisions/decisions.parquet")
-    config = with_changes(CurateConfig.parse(footer["config"]), changes)
+    asked, settings = obey(workspace, as_asked(footer))
+    config = with_changes(asked, changes)
     crawl_ids = crawls_of(workspace, before.name, before.version)
     inputs = Inputs(
         crawled_images(workspace, crawl_ids),
-        _classifiers(workspace, footer["parents"]),
+        classifiers_of(workspace, before) if classifiers is None else classifiers,
         footer["parents"]["padded"],
         crawl_ids,
+        [one for one in settings if one.option not in changes.get(one.rule, {})],
     )
     judged = curate.judge(workspace, config, inputs, labels)
     flips = _flips(workspace, before, inputs.images.ids, judged)
@@ -101,8 +105,8 @@ def find_dataset(workspace: Workspace, reference: str) -> DatasetRef:
     known = datasets(workspace)
     newest = dict(latest(workspace))
     name, _, version = reference.partition("/")
-    if not name and len(newest) == 1:
-        (name,) = newest
+    if not name and len(meant := [one for one in newest if not is_variant(workspace, one)]) == 1:
+        (name,) = meant
     version = version or newest.get(name, "")
     if (name, version) not in known:
         there = ", ".join(f"{one}/{other}" for one, other in known) or "none yet"
@@ -111,45 +115,54 @@ def find_dataset(workspace: Workspace, reference: str) -> DatasetRef:
     return DatasetRef(name, version, 0)
 
 
-def with_changes(config: CurateConfig, changes: Mapping[str, Mapping[str, Any]]) -> CurateConfig:
-    """The settings with other options of single rules.
+def find_reference(workspace: Workspace, learned_from: Mapping[str, str], asked: str) -> DatasetRef:
+    """The dataset version to hold models against: the one asked for, or that of all of them.
+
+    Args:
+        workspace: Where.
+        learned_from: By model, the name/version that it learned from.
+        asked: What a person asked for, as for `find_dataset`; empty for nothing.
 
     Raises:
-        ConfigError: no such rule, or a wrong option.
+        ConfigError: none was asked for, and they learned from different ones or from one that is
+            not in the workspace, as models that a package brought.
     """
-    rules: Sequence[Filter] = config.rules
-    known = [rule.rule for rule in rules]
-    for name in changes:
-        if name not in known:
-            raise ConfigError(f"no rule is called {name!r}; this dataset has {', '.join(known)}")
-    plain = config.model_dump(mode="json")
-    plain["rules"] = [
-        _changed(rule.rule, overlay(settings, changes.get(rule.rule, {})))
-        for rule, settings in zip(rules, plain["rules"], strict=True)
-    ]
-    return CurateConfig.parse(plain)
+    known = [f"{name}/{version}" for name, version in datasets(workspace)]
+    versions = {*learned_from.values()}
+    if asked or (len(versions) == 1 and versions <= {*known}):
+        return find_dataset(workspace, asked or versions.pop())
+    said = " and ".join(f"{model} learned from {one}" for model, one in learned_from.items())
+    why = "so no images are the measure of both" if len(versions) > 1 else "which is not here"
+    there = ", ".join(known) or "no dataset yet, so crawl and curate one first"
+    raise ConfigError(
+        f"{said}, {why}: name the images to hold against with --reference; "
+        f"{workspace.describe()} holds: {there}"
+    )
 
 
-def _changed(rule: str, settings: Mapping[str, Any]) -> Filter:
-    try:
-        changed: Filter = FILTERS.build(settings)
-    except ValueError as error:
-        raise ConfigError(f"{rule}: {error}") from error
-    return changed
-
-
-def _classifiers(workspace: Workspace, parents: Mapping[str, str]) -> dict[str, tuple[str, float]]:
-    """Those that the version obeyed, with their own thresholds."""
+def classifiers_of(workspace: Workspace, dataset: DatasetRef) -> dict[str, tuple[str, float]]:
+    """Id and own threshold of the classifiers that a version obeyed, by question."""
     # Here, since it brings torch, which takes seconds: who only looks for a dataset does not wait.
     from ganime.classifiers.storage import load_figures
 
+    footer = read_footer(workspace, f"datasets/{dataset}/decisions/decisions.parquet")
     scored = {
-        key.removeprefix("scores/"): value for key, value in parents.items() if "scores/" in key
+        key.removeprefix("scores/"): value
+        for key, value in footer["parents"].items()
+        if key.startswith("scores/")
     }
     return {
         question: (classifier, float(load_figures(workspace, classifier)["threshold"]))
         for question, classifier in scored.items()
     }
+
+
+def as_asked(footer: Mapping[str, Any]) -> CurateConfig:
+    """A version's settings as its run asked for them: without what people had saved by then."""
+    changes: dict[str, dict[str, float | None]] = {}
+    for one in rule_settings.of_parents(footer["parents"]):
+        changes.setdefault(one.rule, {})[one.option] = one.instead_of
+    return with_changes(CurateConfig.parse(footer["config"]), changes)
 
 
 def _flips(

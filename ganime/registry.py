@@ -11,11 +11,13 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import (
     BeforeValidator,
+    GetJsonSchemaHandler,
     SerializeAsAny,
     SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
 )
+from pydantic_core import CoreSchema
 
 from ganime.config import Config, explain
 
@@ -45,6 +47,7 @@ class Registry(Generic[ComponentT]):
         self._base = base
         self._package = package
         self._classes: dict[str, type[ComponentT]] = {}
+        self._kind = base.__name__.removesuffix("Config")  # what messages and forms call it
 
     def register(self, name: str) -> Callable[[type[ComponentT]], type[ComponentT]]:
         """Class decorator: make the class known under `name`."""
@@ -79,7 +82,7 @@ class Registry(Generic[ComponentT]):
         known = self.names()
         if name not in self._classes:
             raise ValueError(
-                f"no {self._base.__name__.lower()} is called {name!r}; known: {', '.join(known)}"
+                f"no {self._kind.lower()} is called {name!r}; known: {', '.join(known)}"
             )
         try:
             return self._classes[name].model_validate(options)
@@ -93,4 +96,19 @@ class Registry(Generic[ComponentT]):
         return Annotated[
             SerializeAsAny[self._base],  # type: ignore[misc, name-defined]
             BeforeValidator(self.build),
+            self,
         ]
+
+    def __get_pydantic_json_schema__(
+        self, _core: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """What a form shows: a choice of names. Options, which differ by name, are let through."""
+        kind = self._kind
+        name = {"type": "string", "title": "Name", "enum": self.names()}
+        return {
+            "title": kind,
+            "type": "object",
+            "properties": {"name": {**name, "description": f"Which {kind.lower()}."}},
+            "required": ["name"],
+            "additionalProperties": True,
+        }

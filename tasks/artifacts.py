@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from ganime.growth import Growth
 from ganime.report.curves import Metrics, plot_of, read_metrics
 from ganime.report.examples import spread
 from ganime.report.funnel import read_funnel
@@ -23,6 +24,7 @@ from ganime.stages.curate import DatasetRef
 from ganime.store.manifest import Table
 from ganime.store.pixels import Dataset, PaddedPixels, Pixels
 from ganime.store.workspace import Workspace
+from tasks.review_links import review_link
 
 # Lists of artifacts send all of them whole, so each stays below 50 kB. Base64 makes 4 bytes of 3.
 SIDE, MOST_EXAMPLE = 64, 1_300  # of an example [px, bytes]
@@ -62,7 +64,9 @@ def publish_funnel(workspace: Workspace, crawl_ids: list[str], dataset: DatasetR
         }
         for step in funnel.steps
     ]
-    create_table_artifact(rows, key="funnel", description=f"{dataset}: {dataset.num_images} images")
+    link = review_link("funnel in the review page", view="funnel")
+    told = f"{dataset}: {dataset.num_images} images {link}"
+    create_table_artifact(rows, key="funnel", description=told.strip())
 
 
 def publish_decisions(workspace: Workspace, dataset: DatasetRef, pad_scope: str) -> None:
@@ -74,10 +78,30 @@ def publish_decisions(workspace: Workspace, dataset: DatasetRef, pad_scope: str)
         if row.verdict == "drop" and row.image_id not in seen:
             seen.add(row.image_id)
             dropped.setdefault(f"{row.rule}: {row.reason}", []).append(row.image_id)
+    links = {
+        name: review_link("see them", status="dropped", rule=rule, reason=reason)
+        for name in dropped
+        for rule, _, reason in [name.partition(": ")]
+    }
     kept = [row.image_id for row in Dataset(workspace, dataset.name, dataset.version).members]
     padded = PaddedPixels(workspace, pad_scope)
-    text = decisions_text(f"Decisions of {dataset}", {"kept": kept, **dropped}, padded)
+    links["kept"] = review_link("see them", status="kept")
+    text = decisions_text(f"Decisions of {dataset}", {"kept": kept, **dropped}, padded, links)
     create_markdown_artifact(text, key="decisions")
+
+
+def publish_growth(dataset: DatasetRef, growth: Growth, *, announced: bool) -> None:
+    """What came since the last retraining, and whether it is enough for the next."""
+    since = f"`{dataset.name}/{growth.since}`" if growth.since else "the beginning"
+    said = "A retraining was asked for." if announced else "Too few for a retraining."
+    lines = [
+        f"# {html.escape(str(dataset))}: {dataset.num_images} images",
+        "",
+        f"Since {since}: {growth.added} new images, {growth.labels} new labels. {said}",
+        "",
+        review_link("The funnel in the review page", view="funnel"),
+    ]
+    create_markdown_artifact("\n".join(lines), key="growth")
 
 
 def publish_samples(workspace: Workspace, model_id: str) -> None:
@@ -109,7 +133,8 @@ def publish_metrics(workspace: Workspace, model_id: str) -> None:
         for found in by_name.values()
         for row in spread(found, NUM_VALUES)
     ]
-    create_table_artifact(table, key="metrics", description=f"model {model_id}")
+    link = review_link("in the review page", view="models", model=model_id)
+    create_table_artifact(table, key="metrics", description=f"model {model_id} {link}".strip())
 
 
 def publish_report(workspace: Workspace, key: str) -> None:
@@ -118,17 +143,30 @@ def publish_report(workspace: Workspace, key: str) -> None:
     create_markdown_artifact(f"The report: `{where}`", key="report")
 
 
-def decisions_text(title: str, groups: Mapping[str, Sequence[str]], padded: PaddedPixels) -> str:
-    """Images by what was decided of them, as markdown, with a few examples of each."""
+def decisions_text(
+    title: str,
+    groups: Mapping[str, Sequence[str]],
+    padded: PaddedPixels,
+    links: Mapping[str, str] | None = None,
+) -> str:
+    """Images by what was decided of them, as markdown, with a few examples of each.
+
+    Args:
+        title: Of it all.
+        groups: Ids of images by what was decided.
+        padded: Where their pixels are.
+        links: To all images of a group, in markdown.
+    """
     each = min(NUM_PER_REASON, max(1, NUM_EXAMPLES // len(groups))) if groups else 0
     left, lines = NUM_EXAMPLES, [f"# {html.escape(title)}"]
     for name, ids in groups.items():
         shown = [image_id for image_id in ids if image_id in padded][: min(each, left)]
         left -= len(shown)
-        lines.append(f"\n**{html.escape(name)}**: {len(ids)}\n")
+        link = (links or {}).get(name, "")
+        lines.append(f"\n**{html.escape(name)}**: {len(ids)} {link}".rstrip() + "\n")
         lines.append(
             " ".join(
-                _picture(padded.load([item])[0], item[:12], SIDE, MOST_EXAMPLE) for item in shown
+                picture(padded.load([item])[0], item[:12], SIDE, MOST_EXAMPLE) for item in shown
             )
         )
     return "\n".join(lines)
@@ -150,8 +188,9 @@ def samples_text(workspace: Workspace, model_id: str) -> str:
     for title, key, most in sheets:
         image = read_picture(workspace, key) if key else None
         if image is not None:
-            lines.append(f"\n**{title}**\n\n{_picture(image, title, LARGEST, most)}")
+            lines.append(f"\n**{title}**\n\n{picture(image, title, LARGEST, most)}")
     lines.append(f"\nAll of them: `{html.escape(workspace.describe(f'models/{model_id}'))}`")
+    lines.append(review_link("In the review page", view="models", model=model_id))
     return "\n".join(lines)
 
 
@@ -170,5 +209,6 @@ def monitors_text(model_id: str, metrics: Metrics) -> str:
     return "\n".join([*lines, "", *readings])
 
 
-def _picture(image: Pixels, name: str, side: int, most: int) -> str:
+def picture(image: Pixels, name: str, side: int, most: int) -> str:
+    """An image [H, W, 3] in markdown, at most `side` px and `most` bytes before base64."""
     return f'<img alt="{html.escape(name)}" src="{data_uri(image, side, most)}">'

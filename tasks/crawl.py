@@ -11,7 +11,12 @@ from tasks.credentials import credentials_of
 from tasks.policies import NETWORK
 
 
-@task(name="list-posts", tags=["cpu"], **NETWORK)
+@task(
+    name="list-posts",
+    tags=["cpu"],
+    task_run_name="list-{config.source.component}-{config.tags}",
+    **NETWORK,
+)
 def list_posts_task(
     workspace: Workspace, config: CrawlConfig, run_id: str, progress: CrawlProgress
 ) -> int:
@@ -20,7 +25,12 @@ def list_posts_task(
     return crawl.list_posts(workspace, config, run_id, credentials=credentials, watch=progress)
 
 
-@task(name="fetch", tags=["cpu"], **NETWORK)
+@task(
+    name="fetch",
+    tags=["cpu"],
+    task_run_name="fetch-{shard.rows[0].source}-{shard.rows[0].post_id}",
+    **NETWORK,
+)
 def fetch_task(
     workspace: Workspace, config: CrawlConfig, shard: Shard, run_id: str, progress: CrawlProgress
 ) -> list[Manifest]:

@@ -9,7 +9,7 @@ from ganime.store.workspace import Workspace
 from tasks.policies import STAGE
 
 
-@task(name="fingerprint", tags=["cpu"], **STAGE)
+@task(name="fingerprint", tags=["cpu"], task_run_name="fingerprint-{image_ids[0]:.8}", **STAGE)
 def fingerprint_task(
     workspace: Workspace, config: DedupeConfig, image_ids: list[str], run_id: str
 ) -> Manifest:

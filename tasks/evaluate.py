@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from prefect import task
 
 from ganime.backbones import BackboneConfig
+from ganime.report.history import build_history
 from ganime.rows import EvaluationRow
 from ganime.stages import evaluate
 from ganime.stages.curate import DatasetRef
@@ -13,10 +14,11 @@ from ganime.store.pixels import Dataset, Pixels
 from ganime.store.workspace import Workspace
 from ganime.training.snapshot import load_generator, snapshots
 from tasks.artifacts import publish_metrics
+from tasks.gpu import one_gpu
 from tasks.policies import STAGE
 
 
-@task(name="evaluate", tags=["gpu"], **STAGE)
+@task(name="evaluate", tags=["gpu"], task_run_name="evaluate-{model_id}", **STAGE)
 def evaluate_task(
     workspace: Workspace,
     config: EvaluateConfig,
@@ -32,17 +34,19 @@ def evaluate_task(
         return load_generator(workspace, model_id, nimg).sample(num, seed)
 
     images = Dataset(workspace, dataset.name, dataset.version)
-    rows = evaluate.run(
-        workspace,
-        config,
-        model_id=model_id,
-        reals=images.split("train"),
-        held_out=images.split("holdout"),
-        reference=str(dataset),
-        extractor=evaluate.choose_extractor(workspace, config, backbone),
-        sample=sample,
-        snapshots=snapshots(workspace, model_id) if only is None else only,
-        run_id=run_id,
-    )
+    with one_gpu():
+        rows = evaluate.run(
+            workspace,
+            config,
+            model_id=model_id,
+            reals=images.split("train"),
+            held_out=images.split("holdout"),
+            reference=str(dataset),
+            extractor=evaluate.choose_extractor(workspace, config, backbone),
+            sample=sample,
+            snapshots=snapshots(workspace, model_id) if only is None else only,
+            run_id=run_id,
+        )
     publish_metrics(workspace, model_id)
+    build_history(workspace)
     return rows

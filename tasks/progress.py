@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -15,7 +15,9 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from ganime.report.words import duration, number
-from ganime.training.loop import Progress
+
+if TYPE_CHECKING:  # who crawls does not wait for torch
+    from ganime.training.loop import Progress
 
 log = logging.getLogger("ganime.stages.train")
 ARTIFACT_EVERY_S = 10.0  # each update is a request to the server
@@ -31,7 +33,7 @@ class TrainingProgress:
         self._artifact = cast(UUID, create_progress_artifact(0.0, key="train"))
         self._artifact_at = self._line_at = time.monotonic()
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: "Progress") -> None:
         """Show where training stands."""
         losses = ", ".join(f"{name} {value:.2f}" for name, value in progress.losses.items())
         finished = progress.nimg >= progress.total
@@ -53,7 +55,7 @@ class TrainingProgress:
                 losses,
             )
 
-    def _draw(self, progress: Progress, losses: str) -> None:
+    def _draw(self, progress: "Progress", losses: str) -> None:
         if self._bar is not None and self._task is not None:
             self._bar.update(
                 self._task,
@@ -64,7 +66,7 @@ class TrainingProgress:
             )
 
 
-def described(progress: Progress) -> str:
+def described(progress: "Progress") -> str:
     """Where training stands, in a line: thousands of images shown, speed, time to go, losses."""
     left = duration(timedelta(seconds=round(progress.eta_s)))
     told = [

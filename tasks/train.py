@@ -14,13 +14,19 @@ from ganime.store.pixels import Dataset
 from ganime.store.workspace import Workspace
 from ganime.training.run import Score
 from tasks.artifacts import publish_monitors, publish_samples
+from tasks.gpu import one_gpu
 from tasks.policies import STAGE
 from tasks.progress import training_progress
 
 log = logging.getLogger("ganime.train")
 
 
-@task(name="train", tags=["gpu"], **STAGE)
+@task(
+    name="train",
+    tags=["gpu"],
+    task_run_name="train-{config.recipe.component}-{config.resolution}px-{dataset.name}",
+    **STAGE,
+)
 def train_task(
     workspace: Workspace,
     config: TrainConfig,
@@ -34,8 +40,8 @@ def train_task(
     Without a backbone it is the one that the workspace was classified with.
     """
     named = (dataset.name, dataset.version)
-    score = judging(workspace, config, dataset, scoring, backbone)
-    with training_progress() as progress:
+    with one_gpu(), training_progress() as progress:
+        score = judging(workspace, config, dataset, scoring, backbone)
         if config.processes > 1:
             model_id = train_together.run(workspace, config, named, run_id, progress)
         else:

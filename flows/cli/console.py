@@ -40,13 +40,13 @@ def open_workspace(url: str, *, debug: bool) -> "Workspace":
     """The workspace of a command that reads it.
 
     Raises:
-        ConfigError: no crawl has put anything there.
+        ConfigError: no crawl and no import has put anything there.
     """
     prepare(debug=debug)
     from ganime.store.workspace import Workspace
 
     store = Workspace(url)
-    if not store.exists("manifests"):
+    if not (store.exists("manifests") or store.exists("models")):  # a model may be imported
         there = ", ".join(_workspaces_here())
         hint = f" (there is: {there})" if there else ""
         raise ConfigError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from flows.cli.console import prepare, say
-from flows.cli.options import HOW, WHAT, DebugOption, WorkspaceOption, option
+from flows.cli.options import HOW, WHAT, DebugOption, RunnerOption, WorkspaceOption, option
 from ganime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def crawl(
     options: CrawlOptions = CrawlOptions(),
     *,
     workspace: WorkspaceOption = "workspace",
+    runner: RunnerOption = "",
     dry_run: Annotated[
         bool, option(HOW, "Print the calls and how long the budgets make them, and stop.")
     ] = False,
@@ -92,18 +93,20 @@ def crawl(
         ganime crawl --source safebooru --source danbooru --queries tags.txt
     """
     prepare(debug=debug)
-    from ganime.presets import build
-    from ganime.stages.crawl import check, summaries
+    from ganime.stages.crawl import check, read_crawl, summaries
     from ganime.store.workspace import Workspace
     from tasks.credentials import credentials_of
 
-    config = build("default", options.layers(), file=options.config, sets=options.set).crawl
+    config = read_crawl(options.layers(), file=options.config, sets=options.set)
     check(config, credentials_of(config))
     if dry_run:
         say(*_forecast(config))
         return
     store = Workspace(workspace)
     store.check_writable()
+    from flows.runners import use
+
+    use(runner)
     from flows.crawl import crawl as crawl_flow
 
     crawl_flow(workspace=workspace, crawl=config)

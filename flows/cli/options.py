@@ -41,6 +41,15 @@ DebugOption = Annotated[
     bool, option(HOW, "Show Prefect's log and, on failure, the traceback.", "--debug")
 ]
 JsonOption = Annotated[bool, option(HOW, "Print JSON, for scripts.", "--json")]
+RunnerOption = Annotated[
+    str,
+    option(
+        HOW,
+        "Where shards run: threads, dask, dask:WORKERS or dask://HOST:PORT; GANIME_RUNNER, or "
+        "threads, if not given.",
+        "--runner",
+    ),
+]
 DatasetArgument = Annotated[str, Parameter(help="name, or name/version; empty for the only one.")]
 ReferenceArgument = Annotated[
     str,

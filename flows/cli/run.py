@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from flows.cli.console import prepare, say
 from flows.cli.crawl import CrawlOptions
 from flows.cli.look import funnel_tables
-from flows.cli.options import HOW, WHAT, DebugOption, WorkspaceOption, option
+from flows.cli.options import HOW, WHAT, DebugOption, RunnerOption, WorkspaceOption, option
 
 if TYPE_CHECKING:
     from ganime.presets import RunConfig
@@ -63,6 +63,7 @@ def run(
     *,
     workspace: WorkspaceOption = "workspace",
     preset: PresetOption = "default",
+    runner: RunnerOption = "",
     dry_run: Annotated[bool, option(HOW, "Print all settings as JSON and stop.")] = False,
     debug: DebugOption = False,
 ) -> None:
@@ -83,6 +84,9 @@ def run(
     if dry_run:
         say(config.model_dump_json(indent=2))
     else:
+        from flows.runners import use
+
+        use(runner)
         run_pipeline(config, workspace)
 
 

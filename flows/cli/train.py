@@ -1,6 +1,6 @@
 """`ganime train`: another generator on a dataset that is there."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from flows.cli.console import open_workspace, say
 from flows.cli.options import HOW, WHAT, DatasetArgument, DebugOption, WorkspaceOption, option
@@ -13,7 +13,7 @@ def train(
     /,
     *,
     recipe: Annotated[
-        str, option(WHAT, "dcgan, lsgan, wgan_gp, progan, stylegan2 or r3gan.")
+        str, option(WHAT, "fastgan, dcgan, lsgan, wgan_gp, progan, stylegan2 or r3gan.")
     ] = "dcgan",
     budget: Annotated[Budget, option(WHAT, "How long: minutes, evening or night.")] = "minutes",
     nimg: Annotated[int | None, option(WHAT, "Images to show instead.", least=1)] = None,
@@ -44,9 +44,11 @@ def train(
     found = find_dataset(store, dataset)
     side = Dataset(store, found.name, found.version).images.shape[1]
     wishes = {"nimg": nimg, "tags": tags or None}
-    config = training(recipe, side, budget, wishes, set)
+    training(recipe, side, budget, wishes, set)  # a wrong setting is found out now
+    from flows.forms import RecipeName
     from flows.train_gan import train_gan
 
-    model = train_gan(workspace, found, config)
+    asked = (*([] if nimg is None else [f"nimg={nimg}"]), *set)
+    model = train_gan(workspace, str(found), cast(RecipeName, recipe), budget, tags, asked)
     place = store.describe(f"models/{model}")
     say(f"model {model} in {place}", f"see it: ganime generate {model[:8]} --grid")

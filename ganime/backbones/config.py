@@ -31,7 +31,7 @@ class PretrainingConfig(Config):
 class BackboneConfig(Config):
     """A torchvision network as a frozen feature extractor."""
 
-    architecture: Architecture = "resnet18"
+    architecture: Architecture = Field("resnet18", description="Which network.")
     weights: str = Field(
         "download",
         min_length=1,
@@ -45,6 +45,6 @@ class BackboneConfig(Config):
     precision: Precision = Field(
         "auto", description="auto takes bf16 on CUDA and on processors with AMX, else fp32."
     )
-    device: Device = "auto"
+    device: Device = Field("auto", description="auto is cuda where there is one.")
     seed: int = Field(0, ge=0, description="Of random weights and of training on tags.")
     pretraining: PretrainingConfig = PretrainingConfig()

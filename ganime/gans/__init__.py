@@ -106,7 +106,8 @@ class Recipe(Component):
     def discriminator(self, resolution: int, num_tags: int = 0) -> nn.Module:
         """A new discriminator: (images [B, 3, R, R] in [-1, 1], tags [B, T]) -> logits [B].
 
-        Logits are high for real.
+        Logits are high for real. One that judges K parts of an image gives [B, K]; losses are
+        means over all of them.
 
         Args:
             resolution: R, a power of two from 32 to 512.
@@ -121,15 +122,15 @@ class Recipe(Component):
         raise NotImplementedError
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Loss of the discriminator, a scalar, from logits [B] and [B]."""
+        """Loss of the discriminator, a scalar, from logits [B] or [B, K] of both."""
         raise NotImplementedError
 
     def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None) -> Tensor:
         """Loss of the generator, a scalar.
 
         Args:
-            fake_logits: [B].
-            real_logits: [B] where `generator_sees_reals`, else None.
+            fake_logits: [B] or [B, K].
+            real_logits: The same where `generator_sees_reals`, else None.
         """
         raise NotImplementedError
 

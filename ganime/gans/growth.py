@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -70,11 +70,19 @@ class Growing(nn.Module):
         self.num_levels = num_levels
         self.register_buffer("level", torch.tensor(num_levels - 1))
         self.register_buffer("alpha", torch.tensor(1.0))
+        self._exported = Stage(num_levels - 1, 1.0)
 
     @property
     def stage(self) -> Stage:
         """How far it has grown."""
+        if torch.compiler.is_exporting():  # buffers have no values then
+            return self._exported
         return Stage(int(self.level), float(self.alpha))
+
+    def train(self, mode: bool = True) -> Self:
+        """See torch. A graph that is exported after `eval()` stays at the stage of now."""
+        self._exported = self.stage
+        return super().train(mode)
 
     def grow(self, stage: Stage) -> None:
         """Use the levels up to that of the stage."""

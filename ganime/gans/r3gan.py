@@ -34,7 +34,7 @@ class R3gan(Recipe):
     latent: int = Field(64, ge=1, description="Length of the latent vector.")
     width: int = Field(32, ge=4, description="Channels at half the resolution.")
     widest: int = Field(256, ge=4, description="No stage has more channels.")
-    blocks: int = Field(1, ge=1, description="Residual blocks per side.")
+    blocks: int = Field(1, ge=1, le=64, description="Residual blocks per side.")
     expansion: float = Field(
         1.0, gt=0, description="Channels inside a block, of those outside it; 2 in the paper."
     )

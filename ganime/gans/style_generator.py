@@ -143,7 +143,7 @@ class StyleGenerator(nn.Module):
 
     def synthesis(self, styles: Tensor) -> Tensor:
         """Styles [B, L, W] -> images [B, 3, R, R]; a function of them alone outside training."""
-        x = self.constant.expand(len(styles), -1, -1, -1)
+        x = self.constant.expand(styles.shape[0], -1, -1, -1)  # len() would fix an export to it
         image: Tensor | None = None
         each = styles.unbind(dim=1)
         for number, block in enumerate(self.blocks):

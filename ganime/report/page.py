@@ -1,15 +1,9 @@
 """Put the page together and write it: one file that asks nothing of any server."""
 
-import base64
-import hashlib
 import logging
-from functools import cache
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
-from ganime.report import charts, words
+from ganime.report import words
 from ganime.report.examples import (
     Cards,
     dropped_examples,
@@ -18,6 +12,7 @@ from ganime.report.examples import (
     lost_posts,
     near_misses,
 )
+from ganime.report.frame import render_report
 from ganime.report.funnel import Funnel, funnel_of
 from ganime.report.inputs import ReportInputs
 from ganime.report.model import Model, read_model
@@ -52,7 +47,7 @@ def build_report(workspace: Workspace, inputs: ReportInputs) -> str:
     Raises:
         StoreError: a manifest cannot be read, or the page cannot be written.
     """
-    content = _render(_gather(workspace, inputs)).encode()
+    content = render_report(_gather(workspace, inputs)).encode()
     key = report_key(inputs.run_id)
     workspace.write_bytes(key, content)
     log.info("report: %s, %s", workspace.describe(key), words.size(len(content)))
@@ -109,46 +104,3 @@ def sentence(funnel: Funnel, records: Records, model: Model | None) -> str:
     return (
         f"{said}, and its {metric.name} {verb} from {words.number(first)} to {words.number(last)}."
     )
-
-
-def _render(content: dict[str, Any]) -> str:
-    environment = _environment()
-    script = _own_file("script.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    template = environment.get_template("template.html")
-    return template.render(
-        content, style=Markup(_own_file("style.css")), script=Markup(script), script_digest=digest
-    )
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("ganime", "report"),
-        autoescape=True,  # for every template, whatever it is called
-        undefined=jinja2.StrictUndefined,
-        finalize=words.visible,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update({"chart_area": charts, "words": words})
-    environment.filters.update(
-        {
-            "compact": words.compact,
-            "count": words.count,
-            "duration": words.duration,
-            "moment": words.moment,
-            "number": words.number,
-            "say": words.say,
-            "size": words.size,
-        }
-    )
-    return environment
-
-
-@cache
-def _own_file(name: str) -> str:
-    """Our own style and script; trusted, so they are not escaped."""
-    environment = _environment()
-    loader = environment.loader
-    return loader.get_source(environment, name)[0] if loader else ""

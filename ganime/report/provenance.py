@@ -10,7 +10,8 @@ from ganime.report.inputs import ReportInputs
 from ganime.report.records import Records
 from ganime.report.words import host, moment
 from ganime.rows import ImageRow, NeighbourRow, PaddedRow, PostRow
-from ganime.store.manifest import Table
+from ganime.store.manifest import Table, read_footer
+from ganime.store.rule_settings import of_parents
 from ganime.store.workspace import Workspace
 
 Counts = list[tuple[str, int]]
@@ -30,6 +31,7 @@ class Origins:
         num_bytes: Length of all that was received.
         fetched: First and last time of a fetch, in words.
         people: Labels by person.
+        settings: Options of rules that people saved and the dataset obeys, in words.
         digests: What identifies data, models and tables, by name.
     """
 
@@ -41,6 +43,7 @@ class Origins:
     num_bytes: int
     fetched: tuple[str, str] | None
     people: Counts
+    settings: list[str]
     digests: list[tuple[str, str]]
 
 
@@ -59,8 +62,18 @@ def read_origins(workspace: Workspace, records: Records, inputs: ReportInputs) -
         num_bytes=sum(row.num_bytes or 0 for row in posts),
         fetched=_span(times),
         people=_most_common(Counter(row.by for row in ours)),
+        settings=_settings(workspace, inputs),
         digests=_digests(workspace, inputs),
     )
+
+
+def _settings(workspace: Workspace, inputs: ReportInputs) -> list[str]:
+    """What people saved of single rules, as the dataset's footer names it."""
+    key = f"datasets/{inputs.dataset_name}/{inputs.dataset_version}/decisions/decisions.parquet"
+    if not inputs.dataset_name or not workspace.exists(key):
+        return []
+    parents = read_footer(workspace, key)["parents"]
+    return [f"{one.rule}: {one.told()}" for one in of_parents(parents)]
 
 
 def flattened(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -124,18 +124,5 @@ def read_records(
         problems={row["image_id"]: row["problem"] for row in broken},
         decisions=Table(workspace, DecisionRow, root=root).read(),
         members=Table(workspace, MemberRow, root=root).rows(),
-        labels=_labels(workspace),
+        labels=LabelLog(workspace).current(),
     )
-
-
-def _labels(workspace: Workspace) -> list[LabelRow]:
-    if workspace.is_local:
-        return LabelLog(workspace).current()
-    # An object store cannot hold the log; what runs froze there is the next best.
-    frozen = Table(workspace, LabelRow).rows()
-    latest = {(row.image_id, row.question): row for row in sorted(frozen, key=_label_order)}
-    return [row for row in latest.values() if row.answer is not None]
-
-
-def _label_order(row: LabelRow) -> int:
-    return row.label_id

@@ -1,14 +1,27 @@
 """Whole datasets: where the images went, what versions differ in, and what was trained."""
 
+import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
 from ganime.review.cache import Snapshot
 from ganime.review.query import NotThereError
-from ganime.review.schemas import Change, Difference, Evaluation, Metrics, Model, Step
+from ganime.review.schemas import (
+    Change,
+    Difference,
+    Evaluation,
+    Intake,
+    MetricGap,
+    Metrics,
+    Model,
+    ModelComparison,
+    Step,
+)
 from ganime.review.verdict_columns import KEPT, UNDECIDED
 from ganime.rows import EvaluationRow, MetricRow
 from ganime.store.difference import difference
@@ -18,6 +31,8 @@ from ganime.store.workspace import Workspace
 
 _EXAMPLES = 12  # images of each reason
 _MAX_POINTS = 1000  # of a curve: finer than a plot can show
+_DAY_S = 86_400
+_MAX_DAYS = 400  # a year and a bit: more bars than a page is wide
 _SAMPLES = re.compile(r"samples/(\d{1,12})\.png$")
 
 
@@ -67,6 +82,31 @@ def _rules(snapshot: Snapshot) -> Iterator[Step]:
             stage = "dedupe" if rule == "decodable" else "curate"
             yield _step(stage, rule, "images", alive, left, _sorted(reasons))
         alive = left
+
+
+def intake(snapshot: Snapshot) -> list[Intake]:
+    """Images by the day they were fetched on, the first day first: the funnel over time."""
+    fetched = np.asarray(snapshot.groups["images"]["fetched"]).astype(np.int64) // _DAY_S
+    status = snapshot.groups["decisions"]["status"] if snapshot.dataset else None
+    days, place = np.unique(fetched, return_inverse=True)
+    num = np.bincount(place, minlength=len(days))
+    known = days > 0  # 0 is an image that no post dates
+    if status is None:
+        kept = undecided = np.zeros_like(num)
+    else:
+        kept = np.bincount(place, status == KEPT, len(days)).astype(np.int64)
+        undecided = np.bincount(place, status == UNDECIDED, len(days)).astype(np.int64)
+    found = [
+        Intake(
+            day=str(np.datetime64(int(days[i]), "D")),
+            num=int(num[i]),
+            kept=int(kept[i]),
+            dropped=int(num[i] - kept[i] - undecided[i]) if status is not None else 0,
+            undecided=int(undecided[i]) if status is not None else int(num[i]),
+        )
+        for i in np.flatnonzero(known).tolist()
+    ]
+    return found[-_MAX_DAYS:]
 
 
 def versions(workspace: Workspace) -> list[str]:
@@ -142,6 +182,57 @@ def sample(workspace: Workspace, model_id: str, nimg: int) -> bytes:
         if (match := _SAMPLES.search(key)) and int(match[1]) == nimg:
             return workspace.read_bytes(key)
     raise NotThereError(f"{model_id} has no samples at {nimg} images")
+
+
+def comparison(workspace: Workspace, first: str, second: str) -> ModelComparison:
+    """What `ganime compare` found of two models, in the order it was asked for.
+
+    Raises:
+        NotThereError: there is no such model, or they were not compared.
+    """
+    key = _compared(workspace, first, second)
+    found = json.loads(workspace.read_bytes(f"{key}.json"))
+    return ModelComparison(
+        first=found["first"],
+        second=found["second"],
+        reference=found["reference"],
+        num_real=found["counts"][0],
+        num_fake=found["counts"][1],
+        gaps=[_gap(one) for one in found["gaps"]],
+        tags=[_gap(one) for one in found["tags"]],
+        has_sheet=workspace.exists(f"{key}.png"),
+    )
+
+
+def comparison_sheet(workspace: Workspace, first: str, second: str) -> bytes:
+    """Samples of both under the same seeds, PNG.
+
+    Raises:
+        NotThereError: there is no such model, or they were not compared.
+    """
+    return workspace.read_bytes(f"{_compared(workspace, first, second)}.png")
+
+
+def _compared(workspace: Workspace, first: str, second: str) -> str:
+    """Key of the comparison without its ending; as `ganime.stages.compare.comparison_key`."""
+    _check_model(workspace, first)
+    _check_model(workspace, second)
+    key = f"comparisons/{first}-{second}"
+    if not workspace.exists(f"{key}.json"):
+        raise NotThereError(
+            f"{first} and {second} were not compared yet: `ganime compare {first} {second}` does"
+        )
+    return key
+
+
+def _gap(found: Mapping[str, Any]) -> MetricGap:
+    """One line; a figure that is no number is left at 0, since JSON has no word for it."""
+    return MetricGap(
+        **{
+            name: 0.0 if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in found.items()
+        }
+    )
 
 
 def _check_model(workspace: Workspace, model_id: str) -> None:

@@ -1,8 +1,6 @@
 """The review page's HTTP interface; `ganime.review.schemas` says what each request answers."""
 
 import logging
-from collections.abc import Mapping
-from importlib import resources
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request, Response
@@ -12,47 +10,49 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from ganime.errors import GanimeError, ImageError, StoreError
-from ganime.review import accounts, facets, queues, threshold_preview
+from ganime.review import accounts, facets, queues, retraining, threshold_preview
 from ganime.review.answers import LabelConflictError
-from ganime.review.guard import Guard
 from ganime.review.items import event_answer, items
+from ganime.review.orchestrator import OrchestratorError
 from ganime.review.pages import CURSOR, Sort, page
 from ganime.review.query import Filters, NotThereError, Selection
 from ganime.review.queues import QueueName
+from ganime.review.retraining import RetrainingBusyError
 from ganime.review.schemas import (
     Audit,
     DatasetAnswer,
     Difference,
     Facets,
     ImageStory,
+    Intake,
     LabelAnswer,
     LabelRequest,
     Metrics,
     Model,
+    ModelComparison,
     PageAnswer,
     Person,
     Question,
+    QuestionInfo,
     Queue,
+    Retraining,
+    RetrainRequest,
     ScoreInfo,
     Step,
     ThresholdPreview,
     ThresholdRequest,
-    ThresholdSaved,
+    ThresholdsSaved,
+    ThresholdUndo,
     UndoRequest,
     Value,
 )
 from ganime.review.service import Service
 from ganime.review.tag_search import find_tags
 from ganime.rows import ScoreRow
+from ganime.store.workspace import Workspace
+from ganime.web.guard import Guard
+from ganime.web.pages import add_static
 
-_TYPES = {
-    "html": "text/html; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
-    "css": "text/css; charset=utf-8",
-    "svg": "image/svg+xml",
-    "png": "image/png",
-    "woff2": "font/woff2",
-}
 # An image never changes under its id; `private`, since some are nobody else's business.
 _FOR_EVER = {"cache-control": "private, max-age=31536000, immutable"}
 # Whatever an original is, it runs nothing and loads nothing.
@@ -89,10 +89,12 @@ def build_app(service: Service, *, hosts: frozenset[str], token: str = "") -> Gu
     _add_images(app, service)
     _add_labels(app, service)
     _add_thresholds(app, service)
+    _add_retraining(app, service)
     _add_accounts(app, service)
+    _add_comparisons(app, service.workspace)
     _add_pictures(app, service)
-    _add_static(app)
-    return Guard(app, hosts=hosts, token=token)
+    add_static(app, "review")
+    return Guard(app, name="review", hosts=hosts, token=token)
 
 
 def _add_errors(app: FastAPI) -> None:
@@ -107,6 +109,14 @@ def _add_errors(app: FastAPI) -> None:
     def conflict(request: Request, error: LabelConflictError) -> JSONResponse:
         events = [event_answer(event).model_dump() for event in error.events]
         return JSONResponse({"error": str(error), "events": events}, 409)
+
+    @app.exception_handler(RetrainingBusyError)
+    def busy(request: Request, error: RetrainingBusyError) -> JSONResponse:
+        return told(409, str(error))
+
+    @app.exception_handler(OrchestratorError)
+    def no_orchestrator(request: Request, error: OrchestratorError) -> JSONResponse:
+        return told(502, str(error))
 
     @app.exception_handler(ImageError)
     def no_picture(request: Request, error: ImageError) -> JSONResponse:
@@ -215,10 +225,41 @@ def _add_thresholds(app: FastAPI, service: Service) -> None:
     def preview(rule: Rule, value: Finite) -> ThresholdPreview:
         return threshold_preview.preview(service.snapshot, service.answers, rule, value)
 
+    @app.get("/api/thresholds")
+    def saved() -> ThresholdsSaved:
+        return threshold_preview.saved(service.workspace, service.snapshot)
+
     @app.post("/api/thresholds/{rule}")
-    def save(rule: Rule, request: ThresholdRequest) -> ThresholdSaved:
-        log.info("%s proposes %s %s", request.by, rule, request.value)
-        return threshold_preview.save(service.workspace, service.snapshot, rule, request.value)
+    def save(rule: Rule, request: ThresholdRequest) -> ThresholdsSaved:
+        log.info("%s sets %s to %s", request.by, rule, request.value)
+        return threshold_preview.save(
+            service.workspace,
+            service.snapshot,
+            rule,
+            request.value,
+            by=request.by,
+            note=request.note,
+        )
+
+    @app.post("/api/thresholds/{rule}/undo")
+    def undo(rule: Rule, request: ThresholdUndo) -> ThresholdsSaved:
+        log.info("%s takes the setting of %s back", request.by, rule)
+        return threshold_preview.take_back(service.workspace, service.snapshot, rule, by=request.by)
+
+
+def _add_retraining(app: FastAPI, service: Service) -> None:
+    @app.get("/api/questions")
+    def questions() -> list[QuestionInfo]:
+        service.refresh_answers()
+        return retraining.questions(service.workspace, service.snapshot, service.answers)
+
+    @app.get("/api/retraining")
+    def now() -> Retraining:
+        return service.retrainer.now()
+
+    @app.post("/api/retraining")
+    def retrain(request: RetrainRequest) -> Retraining:
+        return service.retrainer.start(service.snapshot, request.question, request.by)
 
 
 def _add_accounts(app: FastAPI, service: Service) -> None:
@@ -227,6 +268,10 @@ def _add_accounts(app: FastAPI, service: Service) -> None:
     @app.get("/api/funnel")
     def funnel() -> list[Step]:
         return accounts.funnel(service.snapshot)
+
+    @app.get("/api/intake")
+    def intake() -> list[Intake]:
+        return accounts.intake(service.snapshot)
 
     @app.get("/api/versions")
     def versions() -> list[str]:
@@ -250,6 +295,18 @@ def _add_accounts(app: FastAPI, service: Service) -> None:
     def sample(model_id: str, nimg: int) -> Response:
         content = accounts.sample(workspace, model_id, nimg)
         return Response(content, media_type="image/png", headers=_FOR_EVER)
+
+
+def _add_comparisons(app: FastAPI, workspace: Workspace) -> None:
+    @app.get("/api/comparisons/{first}/{second}")
+    def comparison(first: str, second: str) -> ModelComparison:
+        return accounts.comparison(workspace, first, second)
+
+    @app.get("/api/comparisons/{first}/{second}/sheet")
+    def sheet(first: str, second: str) -> Response:
+        content = accounts.comparison_sheet(workspace, first, second)
+        # The same two may be compared again.
+        return Response(content, media_type="image/png", headers={"cache-control": "no-cache"})
 
 
 def _add_pictures(app: FastAPI, service: Service) -> None:
@@ -280,31 +337,3 @@ def _add_pictures(app: FastAPI, service: Service) -> None:
         return Response(
             content, media_type=media_type or "application/octet-stream", headers=headers
         )
-
-
-def _add_static(app: FastAPI) -> None:
-    """The page's own files, read now: no name that a client sends ever opens one."""
-    files = _static_files()
-
-    @app.get("/")
-    def index() -> Response:
-        return Response(files["index.html"], media_type=_TYPES["html"], headers=_FRESH)
-
-    @app.get("/static/{name}")
-    def static(name: str) -> Response:
-        if name not in files:
-            raise HTTPException(404, "no such file")
-        kind = _TYPES[name.rpartition(".")[2]]
-        return Response(files[name], media_type=kind, headers=_FRESH)
-
-
-_FRESH = {"cache-control": "no-cache"}
-
-
-def _static_files() -> Mapping[str, bytes]:
-    folder = resources.files("ganime.review") / "static"
-    return {
-        file.name: file.read_bytes()
-        for file in folder.iterdir()
-        if file.name.rpartition(".")[2] in _TYPES
-    }

@@ -18,13 +18,21 @@ or 500. Where a parameter takes several values it is repeated: `?tag=1girl&tag=s
 | GET /api/queues/{name} | person, question, num | `Queue` |
 | GET /api/audit | question | `Audit` |
 | GET /api/thresholds/{rule} | value | `ThresholdPreview` |
-| POST /api/thresholds/{rule} | `ThresholdRequest` | `ThresholdSaved` |
+| GET /api/thresholds | | `ThresholdsSaved` |
+| POST /api/thresholds/{rule} | `ThresholdRequest` | `ThresholdsSaved` |
+| POST /api/thresholds/{rule}/undo | `ThresholdUndo` | `ThresholdsSaved` |
+| GET /api/questions | | `list[QuestionInfo]` |
+| GET /api/retraining | | `Retraining` |
+| POST /api/retraining | `RetrainRequest` | `Retraining`, or 409 while another is learned |
 | GET /api/funnel | | `list[Step]` |
+| GET /api/intake | | `list[Intake]`, the last 400 days with any |
 | GET /api/versions | | `list[str]`, name/version, the last made last |
 | GET /api/diff | before, after | `Difference` |
 | GET /api/models | | `list[Model]` |
 | GET /api/models/{id}/metrics | | `Metrics` |
 | GET /api/models/{id}/samples/{nimg} | | a PNG |
+| GET /api/comparisons/{first}/{second} | | `ModelComparison`, or 404 if none was made |
+| GET /api/comparisons/{first}/{second}/sheet | | a PNG: both models, the same seeds |
 
 POSTs are JSON and need the header `X-Ganime: review`; browsers send a matching `Origin`. Where a
 token is set, the first address opened is `/?token=…`, which leaves a cookie; programs send
@@ -350,17 +358,90 @@ class ThresholdPreview(BaseModel):
 
 
 class ThresholdRequest(Strict):
-    """The new threshold."""
+    """The new threshold, and why."""
 
     value: float
     by: Person
+    note: str = Field("", max_length=500)
 
 
-class ThresholdSaved(BaseModel):
-    """Proposals of all rules, and the command that makes a dataset version of them."""
+class ThresholdUndo(Strict):
+    """Take back the last that was saved of a rule."""
 
-    changes: dict[str, dict[str, float]]
+    by: Person
+
+
+class SavedThreshold(BaseModel):
+    """What a person saved of one rule; `is_obeyed` if the version under review was made by it."""
+
+    rule: str
+    option: str
+    value: float
+    by: str
+    at: str
+    note: str
+    is_obeyed: bool
+
+
+class ThresholdsSaved(BaseModel):
+    """What is saved of all rules, and the command that decides by it without waiting for a run."""
+
+    settings: list[SavedThreshold]
     command: str
+
+
+class ClassifierWorth(BaseModel):
+    """A classifier's figures, see `ganime.classifiers.worth.Worth`."""
+
+    classifier: str
+    threshold: float
+    precision: float | None
+    precision_interval: list[float] | None
+    recall: float | None
+    recall_interval: list[float] | None
+    judged_by: str
+    num_people: int
+
+
+class QuestionInfo(BaseModel):
+    """A question that a classifier answers; `num_yes` and `num_no` are people's answers of now."""
+
+    question: str
+    is_rule: bool
+    num_yes: int
+    num_no: int
+    worth: ClassifierWorth
+
+
+class RetrainRequest(Strict):
+    """Learn a question again."""
+
+    question: Question
+    by: Person
+
+
+class Retrained(BaseModel):
+    """What came of it: images that flip, and the new dataset version."""
+
+    before: ClassifierWorth | None
+    after: ClassifierWorth
+    is_obeyed: bool
+    num_kept: int = Field(description="dropped before, kept now")
+    num_dropped: int = Field(description="kept before, dropped now")
+    dataset: str
+
+
+class Retraining(BaseModel):
+    """What is being learned or was last; `url` is the orchestrator's page, if it does the work."""
+
+    state: Literal["idle", "running", "done", "failed"] = "idle"
+    question: str = ""
+    by: str = ""
+    started: str = ""
+    steps: list[str] = []
+    error: str | None = None
+    url: str | None = None
+    result: Retrained | None = None
 
 
 class Step(BaseModel):
@@ -414,6 +495,40 @@ class Model(BaseModel):
     settings: dict[str, Any]
     evaluations: list[Evaluation]
     samples: list[int]
+
+
+class MetricGap(BaseModel):
+    """One metric of two models: `half` of the 95 % interval of second - first, and it in words."""
+
+    name: str
+    first: float
+    second: float
+    better: str
+    half: float
+    verdict: str
+
+
+class ModelComparison(BaseModel):
+    """What `ganime compare` found; first and second are `model@images shown`."""
+
+    first: str
+    second: str
+    reference: str
+    num_real: int
+    num_fake: int
+    gaps: list[MetricGap]
+    tags: list[MetricGap]
+    has_sheet: bool
+
+
+class Intake(BaseModel):
+    """Images that were fetched on one day, UTC, and what became of them since."""
+
+    day: str
+    num: int
+    kept: int
+    dropped: int
+    undecided: int
 
 
 class Metrics(BaseModel):

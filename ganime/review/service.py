@@ -12,10 +12,12 @@ from ganime.review.cache import Cache, Snapshot
 from ganime.review.facets import bins_of
 from ganime.review.items import items
 from ganime.review.leases import Leases
+from ganime.review.orchestrator import Orchestrator
 from ganime.review.pages import order_of
 from ganime.review.pictures import Pictures
 from ganime.review.query import NotThereError
 from ganime.review.queues import QueueName
+from ganime.review.retraining import Retrainer
 from ganime.review.schemas import LabelRequest, Queue
 from ganime.review.story import Stories
 from ganime.store.workspace import Workspace
@@ -32,6 +34,7 @@ class Service:
         workspace: Where.
         dataset: Name of the dataset; empty for the only one.
         thumbnail_bytes: Room for thumbnails on the disk.
+        orchestrator: Asked to learn questions again; None does it on this machine.
 
     Raises:
         ConfigError: there is no such dataset.
@@ -39,7 +42,11 @@ class Service:
     """
 
     def __init__(
-        self, workspace: Workspace, dataset: str = "", thumbnail_bytes: int = 2_000_000_000
+        self,
+        workspace: Workspace,
+        dataset: str = "",
+        thumbnail_bytes: int = 2_000_000_000,
+        orchestrator: Orchestrator | None = None,
     ) -> None:
         self.workspace = workspace
         self._cache = Cache(workspace, dataset)
@@ -49,6 +56,7 @@ class Service:
         self.pictures = Pictures(workspace, thumbnail_bytes)
         self.stories = Stories(workspace)
         self.leases = Leases(workspace.shared_folder("review") / "leases.db")
+        self.retrainer = Retrainer(workspace, orchestrator)
         self._closing = threading.Event()
 
     def refresh(self) -> None:
@@ -61,8 +69,7 @@ class Service:
 
     def refresh_answers(self) -> None:
         """Take in what people said, by whatever server."""
-        if self.workspace.is_local:  # elsewhere there can be no label log
-            self.answers.refresh()
+        self.answers.refresh()
 
     def keep_fresh(self, every_s: float) -> None:
         """Refresh in the background until `close`."""
@@ -78,8 +85,9 @@ class Service:
         threading.Thread(target=run, name="review-refresh", daemon=True).start()
 
     def close(self) -> None:
-        """Stop refreshing."""
+        """Stop refreshing, and learning."""
         self._closing.set()
+        self.retrainer.close()
 
     def row(self, snapshot: Snapshot, image_id: str) -> int:
         """The row of an image.

@@ -1,24 +1,21 @@
 """What another threshold of one rule would change, told from columns alone; and saving it."""
 
-import json
-import threading
-
 import numpy as np
 
 from ganime.errors import ConfigError
-from ganime.recurate import with_changes
 from ganime.review.answers import Answers
 from ganime.review.cache import Scores, Snapshot
 from ganime.review.digests import Rows
 from ganime.review.items import items
 from ganime.review.query import NotThereError, find_scores
-from ganime.review.schemas import ThresholdPreview, ThresholdSaved
-from ganime.stages.curate import CurateConfig
+from ganime.review.schemas import SavedThreshold, ThresholdPreview, ThresholdsSaved
+from ganime.stages.curate import CurateConfig, with_changes
+from ganime.store import rule_settings
 from ganime.store.manifest import read_footer
+from ganime.store.rule_settings import of_parents
 from ganime.store.workspace import Workspace
 
 _SHOWN = 12  # images on each side of the line
-_SAVING = threading.Lock()  # proposals are read, changed and written
 
 
 def preview(snapshot: Snapshot, answers: Answers, rule: str, value: float) -> ThresholdPreview:
@@ -59,11 +56,13 @@ def preview(snapshot: Snapshot, answers: Answers, rule: str, value: float) -> Th
     )
 
 
-def save(workspace: Workspace, snapshot: Snapshot, rule: str, value: float) -> ThresholdSaved:
-    """Keep a proposal, beside those of other rules; no dataset changes until a run obeys it.
+def save(
+    workspace: Workspace, snapshot: Snapshot, rule: str, value: float, *, by: str, note: str
+) -> ThresholdsSaved:
+    """Save a threshold with the workspace: every later decision about the dataset obeys it.
 
     Raises:
-        NotThereError: there is no such rule.
+        NotThereError: there is no such rule, or no dataset yet.
         ConfigError: the rule does not take this value.
     """
     threshold = _of_rule(snapshot, rule).threshold
@@ -72,18 +71,46 @@ def save(workspace: Workspace, snapshot: Snapshot, rule: str, value: float) -> T
     option, whole = _option(config, rule, threshold)
     value = round(value) if whole else value
     with_changes(config, {rule: {option: value}})  # refuses what the rule does not take
-    name = snapshot.dataset.partition("/")[0]
-    key = f"datasets/{name}/proposed_thresholds.json"
-    with _SAVING:
-        changes = json.loads(workspace.read_bytes(key)) if workspace.exists(key) else {}
-        changes[rule] = {option: value}
-        workspace.write_text(key, json.dumps(changes, indent=1, sort_keys=True))
-    sets = [
-        f"--set {one}.{setting}={number:g}"
-        for one, settings in sorted(changes.items())
-        for setting, number in settings.items()
+    name = _name(snapshot)
+    rule_settings.save(workspace, name, rule=rule, option=option, value=value, by=by, note=note)
+    return saved(workspace, snapshot)
+
+
+def take_back(workspace: Workspace, snapshot: Snapshot, rule: str, *, by: str) -> ThresholdsSaved:
+    """Undo the last that was saved of a rule; what was saved before it stands again.
+
+    Raises:
+        ConfigError: nothing is saved of it.
+    """
+    rule_settings.undo(workspace, _name(snapshot), rule=rule, by=by)
+    return saved(workspace, snapshot)
+
+
+def saved(workspace: Workspace, snapshot: Snapshot) -> ThresholdsSaved:
+    """What is saved of all rules, and which of it the version under review was made by."""
+    if not snapshot.dataset:
+        return ThresholdsSaved(settings=[], command="")
+    footer = read_footer(workspace, f"datasets/{snapshot.dataset}/decisions/decisions.parquet")
+    obeyed = {(one.rule, one.option): one.at for one in of_parents(footer["parents"])}
+    settings = [
+        SavedThreshold(
+            rule=one.rule,
+            option=one.option,
+            value=one.value,
+            by=one.by,
+            at=one.at.isoformat(),
+            note=one.note,
+            is_obeyed=obeyed.get((one.rule, one.option)) == one.at,
+        )
+        for one in rule_settings.current(workspace, _name(snapshot))
     ]
-    return ThresholdSaved(changes=changes, command=f"ganime curate {name} {' '.join(sets)}")
+    return ThresholdsSaved(settings=settings, command=f"ganime curate {_name(snapshot)}")
+
+
+def _name(snapshot: Snapshot) -> str:
+    if not snapshot.dataset:
+        raise NotThereError("no dataset was made yet, so there is nothing to set")
+    return snapshot.dataset.partition("/")[0]
 
 
 def _of_rule(snapshot: Snapshot, rule: str) -> Scores:

@@ -20,7 +20,7 @@ import aiohttp
 from yarl import URL
 
 from ganime.config import digest_of
-from ganime.errors import SourceUnavailable
+from ganime.errors import CannotConnect, SourceUnavailable
 from ganime.sources import Attempt, Received, SiteFacts
 from ganime.sources.addresses import AddressRefused, Guard, host_of, is_loopback
 from ganime.sources.answers import check_answer, note_answer, read_body
@@ -31,12 +31,11 @@ from ganime.sources.request import Purpose, Request, parsed, redirect
 from ganime.sources.retries import (
     ATTEMPTS,
     MAX_RETRY_AFTER_S,
-    CannotConnect,
     HostBusy,
     TryAgain,
     TurnedAway,
     back_off,
-    unreachable,
+    no_connection,
 )
 from ganime.sources.robots import forbids_training
 from ganime.sources.sessions import Sessions, user_agent
@@ -176,10 +175,9 @@ class Client:
             except TryAgain as problem:
                 logger.debug("try %d of %d: %s", attempt + 1, ATTEMPTS, problem)
                 last = problem
-            if last.after_s > MAX_RETRY_AFTER_S:
+            if last.after_s > MAX_RETRY_AFTER_S or attempt + 1 >= last.attempts:
                 break
-            if attempt + 1 < ATTEMPTS:
-                await self.back_off(attempt, last.after_s)
+            await self.back_off(attempt, last.after_s)
         request.body.discard()
         if last.give_up_with is not None:
             return last.give_up_with
@@ -281,14 +279,16 @@ class Client:
                 return await read_body(response, request)
         except aiohttp.InvalidURL as error:
             raise AddressRefused(f"{str(url)!r:.200} is not an address") from error
-        except aiohttp.ClientConnectorError as error:
-            raise TryAgain(unreachable(origin, error.os_error), outcome="unreachable") from error
-        except TimeoutError as error:
-            raise TryAgain(
-                SourceUnavailable(f"{origin} did not answer in time; run the same command later"),
-                outcome="timeout",
-            ) from error
         except (aiohttp.ClientError, OSError) as error:
+            if problem := no_connection(origin, error):
+                raise problem from error
+            if isinstance(error, TimeoutError):
+                raise TryAgain(
+                    SourceUnavailable(
+                        f"{origin} did not answer in time; run the same command later"
+                    ),
+                    outcome="timeout",
+                ) from error
             raise TryAgain(
                 SourceUnavailable(
                     f"{origin} broke the connection ({error}); run the same command again"

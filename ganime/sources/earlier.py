@@ -9,20 +9,60 @@ import pyarrow.compute as pc
 
 from ganime.rows import ListingRow, PostRow
 from ganime.sources.settling import Before
-from ganime.store.manifest import Table, read_part
+from ganime.store.manifest import Table, from_arrow, read_part
 from ganime.store.workspace import Workspace
 
 Key = tuple[str, str]  # source, post_id
+OWN = ("source", "post_id", "version", "transient")
 _BEFORE = ("attempt", "outcome", "reason", "transient", "http_status", "num_bytes", "image_id")
 _BEFORE_COLUMNS = (*_BEFORE, "fetched_at", "file_url", "site_md5")
 
 
-def before_of(table: Table[PostRow], *, is_own: bool) -> dict[Key, tuple[int, Before]]:
-    """What a posts table knows, with the version of the post it was about."""
-    read = table.read(["source", "post_id", "version", *_BEFORE_COLUMNS])
+def due_in(listing: Table[ListingRow], own: pa.Table, taken: pa.Array) -> list[ListingRow]:
+    """Posts of a listing without an outcome, or whose failure may heal, or that changed since.
+
+    Asked of columns: a run that finds nothing new asks it of everything that was ever listed.
+
+    Args:
+        listing: Of one query.
+        own: Columns `OWN` of the crawl's posts.
+        taken: Names, as `names_of`, of the posts of earlier queries, which are theirs.
+
+    Returns:
+        In the order of the site.
+    """
+    keys = listing.read(["source", "post_id", "version"])
+    if not pc.any(_is_due(keys, own, taken)).as_py():
+        return []
+    read = listing.read()  # a process that lists meanwhile may have added some
+    rows = from_arrow(ListingRow, read.filter(_is_due(read, own, taken)))
+    return sorted(rows, key=lambda row: row.position)
+
+
+def _is_due(listing: pa.Table, own: pa.Table, taken: pa.Array) -> pa.ChunkedArray:
+    names = names_of(listing)
+    settled = own.filter(pc.invert(own["transient"]))
+    place = pc.index_in(names, value_set=names_of(settled))
+    version = settled["version"].take(place)  # null where nothing is settled
+    as_settled = pc.fill_null(pc.greater_equal(version, listing["version"]), fill_value=False)
+    return pc.and_not(pc.invert(as_settled), pc.is_in(names, value_set=taken))
+
+
+def names_of(posts: pa.Table) -> pa.Array:
+    """One text for the source and the id of each post."""
+    joined = pc.binary_join_element_wise(posts["source"], posts["post_id"], "\x1f")
+    return joined.combine_chunks()
+
+
+def before_of(table: Table[PostRow], wanted: Collection[Key]) -> dict[Key, Before]:
+    """What this crawl's table knows of some posts."""
+    if not wanted:
+        return {}
+    read = table.read(["source", "post_id", *_BEFORE_COLUMNS])
+    ids = pa.array({post_id for _, post_id in wanted}, pa.string())
     return {
-        (row["source"], row["post_id"]): (row["version"], _one_before(row, is_own=is_own))
-        for row in read.to_pylist()
+        (row["source"], row["post_id"]): _one_before(row, is_own=True)
+        for row in read.filter(pc.is_in(read["post_id"], value_set=ids)).to_pylist()
     }
 
 

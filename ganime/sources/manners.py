@@ -17,7 +17,14 @@ from ganime.sources.addresses import is_loopback
 from ganime.sources.budgets import HostBudget
 from ganime.sources.coordinator import Coordinator
 from ganime.sources.request import Purpose, host_and_port
-from ganime.sources.retries import MAX_RETRY_AFTER_S, HostBusy, TryAgain, TurnedAway, retry_after
+from ganime.sources.retries import (
+    MAX_RETRY_AFTER_S,
+    HostBusy,
+    TryAgain,
+    TurnedAway,
+    no_connection,
+    retry_after,
+)
 from ganime.sources.robots import MAX_AGE_S, MAX_BYTES, Robots
 
 _COOL_OFF_S, _COOL_OFF_LOOPBACK_S = 900.0, 0.5  # after a host turned this client away
@@ -164,7 +171,9 @@ class Manners:
                         raise self.busy(response, origin)
                     content = await response.content.read(MAX_BYTES)
                     text = content.decode("utf-8", "replace") if response.status == 200 else ""
-            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            except (aiohttp.ClientError, OSError) as error:
+                if problem := no_connection(str(origin), error):
+                    raise problem from error
                 raise SourceUnavailable(
                     f"{url} cannot be read ({error}); try again later"
                 ) from error

@@ -5,8 +5,9 @@ from yarl import URL
 
 import ganime
 from ganime.sources.addresses import Guard, PublicResolver, is_loopback
+from ganime.sources.retries import CONNECT_S
 
-_TIMEOUT = aiohttp.ClientTimeout(total=300, sock_connect=10, sock_read=30)
+_TIMEOUT = aiohttp.ClientTimeout(total=300, sock_connect=CONNECT_S, sock_read=30)
 
 
 def user_agent(user: str) -> str:

@@ -36,6 +36,7 @@ __all__ = [
     "prepare_backbone",
     "run",
     "score",
+    "trusted_threshold",
 ]
 
 
@@ -76,7 +77,7 @@ def run(
     thresholds = {
         question: (classifier_id, threshold)
         for question, classifier_id in classifiers.items()
-        if (threshold := _trusted_threshold(workspace, config, question, classifier_id)) is not None
+        if (threshold := trusted_threshold(workspace, config, question, classifier_id)) is not None
     }
     log.info(
         "classify: %d images, %s",
@@ -87,7 +88,7 @@ def run(
     return thresholds
 
 
-def _trusted_threshold(
+def trusted_threshold(
     workspace: Workspace, config: ClassifyConfig, question: str, classifier_id: str
 ) -> float | None:
     """The classifier's threshold, or None if it is wrong too often to drop images by it."""

@@ -13,7 +13,9 @@ class ClassifyConfig(Config):
     """What is asked of each image, and by which network's features."""
 
     backbone: BackboneConfig = BackboneConfig()
-    questions: tuple[QuestionConfig, ...] = (CHIBI, MULTIPLE, VIEWPOINT, BACKGROUND)
+    questions: tuple[QuestionConfig, ...] = Field(
+        (CHIBI, MULTIPLE, VIEWPOINT, BACKGROUND), description="What is asked of each image."
+    )
     head: HeadConfig = HeadConfig()
     finetune: FineTuneConfig = FineTuneConfig()
     min_precision: float = Field(

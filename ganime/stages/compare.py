@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from pydantic import Field
 
 from ganime.config import Config
-from ganime.errors import ConfigError
-from ganime.metrics import Features, Metric, Sets
-from ganime.metrics.comparison import Gap, coverage_gap, metric_gaps
-from ganime.metrics.extractors import Extractor
+from ganime.metrics import Metric, Sets
+from ganime.metrics.comparison import Gap, metric_gaps
+from ganime.metrics.extractors import Extractor, metric_name
 from ganime.metrics.measurement import measure
-from ganime.metrics.neighbours import ball_counts, kth_distances
 from ganime.metrics.reference import real_features
+from ganime.stages.compare_tags import TagsConfig, asked_gaps, asked_sheet, scaled, tag_gaps
 from ganime.store.difference import difference
+from ganime.store.lineage import datasets
 from ganime.store.pixels import Dataset
 from ganime.store.workspace import Workspace
 from ganime.training.generator import Generator
@@ -36,10 +35,10 @@ _COLUMNS, _BAR = 4, 16  # of each half of the sheet; between the halves [px]
 class CompareConfig(Config):
     """How two generators are compared."""
 
-    resamples: int = Field(40, ge=10, description="Half-samples that the intervals come from.")
-    k: int = Field(5, ge=1, description="Neighbours that decide whether a real is covered.")
-    most_tags: int = Field(12, ge=0, description="Tags to compare one by one, the commonest first.")
-    least_images: int = Field(20, ge=2, description="Tags of fewer images are left out.")
+    resamples: int = Field(
+        40, ge=10, title="Half-samples", description="Half-samples that the intervals come from."
+    )
+    tags: TagsConfig = TagsConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +70,14 @@ class Comparison:
         paired: Whether both drew the same latents, and tags where they take them.
         gaps: Metric by metric.
         tags: Share of the reals with a tag near which there are samples, tag by tag.
-        seen: Share of the reference that each was trained on.
-        only_first: Ids of images that only the first one's dataset has, by reason.
+        asked: How far samples that were asked for a tag are from the reals with it, for the tags
+            that both can be asked for.
+        asked_metric: What that is measured by.
+        unknown: Tags that only one of them, or neither, can be asked for, of those looked at.
+        seen: Share of the reference that each was trained on; None where the workspace lacks the
+            images that it learned from, as with a model that a package brought.
+        only_first: Ids of images that only the first one's dataset has, by reason; nothing, like
+            the next two, unless the workspace has the datasets of both.
         only_second: Those that only the second one's has.
         settings: Lines of dataset settings that differ; `-` first, `+` second.
         versions: Of the libraries that took part.
@@ -87,7 +92,10 @@ class Comparison:
     paired: bool
     gaps: list[Gap]
     tags: list[Gap]
-    seen: tuple[float, float]
+    asked: list[Gap]
+    asked_metric: str
+    unknown: list[str]
+    seen: tuple[float | None, float | None]
     only_first: dict[str, list[str]]
     only_second: dict[str, list[str]]
     settings: list[str]
@@ -101,9 +109,11 @@ class Comparison:
             f"{self.reference}, in the features of {self.extractor[0]}"
             + ("; both drew the same latents" if self.paired else ""),
         ]
-        if min(self.seen) < 1:
-            shares = f"A was trained on {self.seen[0]:.0%} of these images, B on {self.seen[1]:.0%}"
-            lines.append(f"{shares}: who has seen more of them has it easier")
+        if self.seen != (1, 1):
+            first, second = (_share(share) for share in self.seen)
+            lines.append(
+                f"A was trained on {first}, B on {second}: who has seen more of them has it easier"
+            )
         lines += [
             f"{gap.name}: A {gap.first:.4g}, B {gap.second:.4g}: {gap.verdict}" for gap in self.gaps
         ]
@@ -113,6 +123,14 @@ class Comparison:
             f"  {gap.name}: A {gap.first:.0%}, B {gap.second:.0%}: {gap.verdict}"
             for gap in self.tags
         ]
+        if self.asked:
+            lines.append(f"{self.asked_metric} of samples asked for a tag to the images with it:")
+        lines += [
+            f"  {gap.name}: A {gap.first:.3g}, B {gap.second:.3g}: {gap.verdict}"
+            for gap in self.asked
+        ]
+        if self.unknown:
+            lines.append(f"not both can be asked for {', '.join(self.unknown)}")
         for who, groups in (("A", self.only_first), ("B", self.only_second)):
             lines += [
                 f"only {who} has {len(ids)} images: {reason}, for example {ids[0][:12]}"
@@ -122,27 +140,8 @@ class Comparison:
 
 
 def comparison_key(first: str, second: str, ending: str) -> str:
-    """Where a comparison of two models lies; the ending is `json` or `png`."""
+    """Where a comparison of two models lies; it ends with json, png, tags.png or html."""
     return f"comparisons/{first}-{second}.{ending}"
-
-
-def choose_reference(first: tuple[str, str], second: tuple[str, str], asked: str) -> str:
-    """The dataset version to hold both against: the one asked for, or the one that both know.
-
-    Args:
-        first: A's id, and the name/version that it learned from.
-        second: The same of B.
-        asked: What a person asked for; empty for nothing.
-
-    Raises:
-        ConfigError: they learned from different ones and none was asked for.
-    """
-    if asked or first[1] == second[1]:
-        return asked or first[1]
-    raise ConfigError(
-        f"{first[0]} learned from {first[1]} and {second[0]} from {second[1]}, so no images are "
-        f"the measure of both: name some with --reference, for example --reference {second[1]}"
-    )
 
 
 def run(
@@ -186,6 +185,8 @@ def run(
         for gap in metric_gaps(metric, sets, extractor, name, config.resamples, paired=paired)
     ]
     known = measure(metrics[:1], sets[0], extractor, name)[0]
+    generators = [item.generator for item in both]
+    asked = asked_gaps(config.tags, config.resamples, reference, real, generators, extractor, seed)
     found = Comparison(
         first=f"{first.model_id}@{first.generator.nimg}",
         second=f"{second.model_id}@{second.generator.nimg}",
@@ -195,41 +196,18 @@ def run(
         seed=seed,
         paired=paired,
         gaps=gaps,
-        tags=tag_gaps(config, reference, real, fakes),
-        seen=_seen(workspace, reference, both),
+        tags=tag_gaps(config.tags, reference, real, fakes),
+        asked=asked.gaps,
+        asked_metric=metric_name("kid", extractor),
+        unknown=asked.unknown,
+        seen=(_seen(workspace, reference, first), _seen(workspace, reference, second)),
         **_training_images(workspace, both),
         versions=dict(known.versions),
     )
-    _write(workspace, found, both)
+    _write(workspace, found, both, reference)
     for gap in gaps:
         log.info("compare: %s: %s", gap.name, gap.verdict)
     return found
-
-
-def tag_gaps(
-    config: CompareConfig, reference: Dataset, real: Features, fakes: Sequence[Features]
-) -> list[Gap]:
-    """Coverage (2002.09797, eq. 4) of the reals with each tag: which tags does who draw.
-
-    A real is covered if a sample is nearer to it than its k-th nearest real. It needs no generator
-    that takes tags.
-
-    Args:
-        config: k, and which tags.
-        reference: For its tags; the commonest come first.
-        real: Features of its training split [N, D].
-        fakes: Of A and of B [M, D] each.
-    """
-    if not reference.tags or config.most_tags == 0 or len(real) <= config.k:
-        return []
-    radii = kth_distances(real, config.k)
-    first, second = (ball_counts(real, radii, fake)[1] > 0 for fake in fakes)
-    labels = reference.split_labels("train") > 0
-    common = np.flatnonzero(labels.sum(axis=0) >= config.least_images)[: config.most_tags]
-    return [
-        coverage_gap(reference.tags[place], first[labels[:, place]], second[labels[:, place]])
-        for place in common
-    ]
 
 
 def _draws_alike(first: Generator, second: Generator, seed: int) -> bool:
@@ -243,13 +221,20 @@ def _draws_alike(first: Generator, second: Generator, seed: int) -> bool:
     return torch.equal(asked, wanted)
 
 
-def _seen(
-    workspace: Workspace, reference: Dataset, both: Sequence[Contender]
-) -> tuple[float, float]:
-    """Share of the reals that each model was trained on."""
+def _share(share: float | None) -> str:
+    return "images that are not here" if share is None else f"{share:.0%} of these images"
+
+
+def _seen(workspace: Workspace, reference: Dataset, item: Contender) -> float | None:
+    """Share of the reals that a model was trained on; None if that cannot be known here."""
+    if not _is_here(workspace, item.dataset):
+        return None
     wanted = _trained_on(reference)
-    first, second = (_trained_on(_open(workspace, item.dataset)) for item in both)
-    return len(wanted & first) / len(wanted), len(wanted & second) / len(wanted)
+    return len(wanted & _trained_on(_open(workspace, item.dataset))) / len(wanted)
+
+
+def _is_here(workspace: Workspace, dataset: str) -> bool:
+    return tuple(dataset.split("/", 1)) in datasets(workspace)
 
 
 def _open(workspace: Workspace, dataset: str) -> Dataset:
@@ -263,7 +248,8 @@ def _trained_on(dataset: Dataset) -> set[str]:
 def _training_images(workspace: Workspace, both: Sequence[Contender]) -> dict[str, Any]:
     """Which images one dataset has and the other has not, and why."""
     first, second = both
-    if first.dataset == second.dataset:
+    are_here = all(_is_here(workspace, item.dataset) for item in both)
+    if first.dataset == second.dataset or not are_here:
         return {"only_first": {}, "only_second": {}, "settings": []}
     found = difference(workspace, first.dataset, second.dataset)
     return {
@@ -273,13 +259,21 @@ def _training_images(workspace: Workspace, both: Sequence[Contender]) -> dict[st
     }
 
 
-def _write(workspace: Workspace, found: Comparison, both: Sequence[Contender]) -> None:
+def _write(
+    workspace: Workspace, found: Comparison, both: Sequence[Contender], reference: Dataset
+) -> None:
     names = [item.model_id for item in both]
     text = json.dumps(asdict(found), indent=2, ensure_ascii=False)
     workspace.write_text(comparison_key(names[0], names[1], "json"), text)
     told = {"left": found.first, "right": found.second, "seed": GRID_SEED}
     picture = described_png(side_by_side([item.generator for item in both]), told)
     workspace.write_bytes(comparison_key(names[0], names[1], "png"), picture)
+    if found.asked:
+        tags = [gap.name for gap in found.asked]
+        sheet = asked_sheet(reference, [item.generator for item in both], tags)
+        told = {**told, "rows": ", ".join(tags), "columns": "left, right, real"}
+        key = comparison_key(names[0], names[1], "tags.png")
+        workspace.write_bytes(key, described_png(sheet, told))
 
 
 def side_by_side(generators: Sequence[Generator]) -> Images:
@@ -289,15 +283,8 @@ def side_by_side(generators: Sequence[Generator]) -> Images:
     """
     side = max(generator.resolution for generator in generators)
     sheets = [
-        _scaled(tile(one.sample(GRID_ROWS * _COLUMNS, GRID_SEED), _COLUMNS), side * _COLUMNS)
+        scaled(tile(one.sample(GRID_ROWS * _COLUMNS, GRID_SEED), _COLUMNS), side * _COLUMNS)
         for one in generators
     ]
     bar = np.full((len(sheets[0]), _BAR, 3), 255, np.uint8)
     return np.concatenate([sheets[0], bar, sheets[1]], axis=1)
-
-
-def _scaled(sheet: Images, width: int) -> Images:
-    if sheet.shape[1] == width:
-        return sheet
-    size = (width, sheet.shape[0] * width // sheet.shape[1])
-    return np.asarray(Image.fromarray(sheet).resize(size, Image.Resampling.NEAREST))

@@ -23,10 +23,13 @@ from ganime.sources.client import Client
 from ganime.sources.concurrently import run_all
 from ganime.sources.coordinator import Coordinator
 from ganime.sources.earlier import (
+    OWN,
     Key,
     before_of,
+    due_in,
     key_of,
     known_elsewhere,
+    names_of,
     parts_elsewhere,
     still_due,
 )
@@ -34,7 +37,14 @@ from ganime.sources.listing import Listing, Origin, Query, listing_table
 from ganime.sources.settling import Before, Terms
 from ganime.sources.shards import Shard, settle_shard
 from ganime.sources.summary import OUTCOMES, CrawlSummary, summarise
-from ganime.stages.crawl_config import CrawlConfig, Credentials, QueryConfig, check, crawl_id
+from ganime.stages.crawl_config import (
+    CrawlConfig,
+    Credentials,
+    QueryConfig,
+    check,
+    crawl_id,
+    read_crawl,
+)
 from ganime.store.manifest import Manifest, Table
 from ganime.store.workspace import Workspace
 
@@ -51,6 +61,7 @@ __all__ = [
     "fetch",
     "list_posts",
     "plan",
+    "read_crawl",
     "run",
     "summaries",
     "summary",
@@ -143,22 +154,21 @@ def plan(workspace: Workspace, config: CrawlConfig) -> list[Shard]:
 
     The sites take turns within a shard, so that their budgets are spent side by side.
     """
-    own = before_of(_posts(workspace, config), is_own=True)
-    settled = {key for key, (_, before) in own.items() if before.is_settled}
+    posts = _posts(workspace, config)
+    own = posts.read(OWN)
     due: dict[str, list[ListingRow]] = {}
-    taken: set[Key] = set()
+    taken = pa.array([], pa.string())
     for query in config.all_queries:
-        rows = listing_table(workspace, query).rows()
-        for row in sorted(rows, key=lambda row: row.position):
-            key = (row.source, row.post_id)
-            as_settled = key in settled and own[key][0] >= row.version
-            if key not in taken and not as_settled:
-                due.setdefault(row.source, []).append(row)
-            taken.add(key)
+        listing = listing_table(workspace, query)
+        for row in due_in(listing, own, taken):
+            due.setdefault(row.source, []).append(row)
+        if len(config.all_queries) > 1:
+            names = names_of(listing.read(["source", "post_id"]))
+            taken = pa.concat_arrays([taken, names])
     ordered = [row for turn in zip_longest(*due.values()) for row in turn if row is not None]
-    num_parts = len(parts_elsewhere(_posts(workspace, config)))
-    before = _known_elsewhere(workspace, config, {(row.source, row.post_id) for row in ordered})
-    before |= {key: item for key, (_, item) in own.items()}
+    keys = {key_of(row) for row in ordered}
+    num_parts = len(parts_elsewhere(posts))
+    before = _known_elsewhere(workspace, config, keys) | before_of(posts, keys)
     return [
         Shard(rows, {key: before[key] for row in rows if (key := key_of(row)) in before}, num_parts)
         for start in range(0, len(ordered), config.shard_size)

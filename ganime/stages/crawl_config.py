@@ -1,11 +1,12 @@
 """What a crawl is asked to do, and whether that can work."""
 
-from collections.abc import Mapping
-from typing import Annotated, Literal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from ganime.config import Config, digest_of
+from ganime.config import Config, digest_of, overlay, parse_sets, read_toml
 from ganime.errors import ConfigError
 from ganime.sources import SOURCES, Source
 from ganime.sources.listing import Query
@@ -27,7 +28,9 @@ class QueryConfig(Config):
 class CrawlConfig(Config):
     """What to fetch, and from where."""
 
-    source: SOURCES.field() = Safebooru()  # type: ignore[valid-type]
+    source: SOURCES.field() = Field(  # type: ignore[valid-type]
+        Safebooru(), description="Where to ask: the site, or a folder of images."
+    )
     tags: str = Field("", description="As at the site, separated by spaces.")
     queries: tuple[QueryConfig, ...] = Field(
         (), description="More queries, there or elsewhere; a post that two of them find is one."
@@ -72,6 +75,34 @@ class CrawlConfig(Config):
     def sites(self) -> dict[str, Source]:
         """The sources asked, by name."""
         return {query.source.component: query.source for query in self.all_queries}
+
+
+# Tables that a file of settings may hold beside this stage's, as one for whole runs does.
+OTHER_STAGES = ("dedupe", "detect", "pad", "classify", "curate", "train", "evaluate")
+
+
+class _OneStage(Config):
+    """A run that is nothing but a crawl."""
+
+    crawl: CrawlConfig = Field(default_factory=CrawlConfig)
+
+
+def read_crawl(
+    options: Mapping[str, Any], *, file: Path | None = None, sets: Sequence[str] = ()
+) -> CrawlConfig:
+    """The settings of a crawl alone; those of other stages, which bring torch, are not looked at.
+
+    Args:
+        options: Nested settings by stage, from command-line options.
+        file: TOML file with a table for each stage; it comes before the options.
+        sets: `crawl.field=value` pairs; they come last.
+
+    Raises:
+        ConfigError: a setting is wrong; names the field.
+    """
+    merged = overlay(read_toml(file) if file else {}, options, parse_sets(sets))
+    ours = {name: table for name, table in merged.items() if name not in OTHER_STAGES}
+    return _OneStage.parse(ours).crawl
 
 
 def crawl_id(config: CrawlConfig) -> str:

@@ -8,13 +8,14 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from ganime.config import Config, digest_of
+from ganime.config import Config, digest_of, overlay
 from ganime.decide import (
     Judged,
     decide,
@@ -26,7 +27,7 @@ from ganime.decide import (
     to_table,
 )
 from ganime.errors import ConfigError
-from ganime.filters import FILTERS
+from ganime.filters import FILTERS, Filter
 from ganime.filters.aspect import Aspect
 from ganime.filters.background import Background
 from ganime.filters.classified import Classified
@@ -36,13 +37,14 @@ from ganime.filters.min_side import MinSide
 from ganime.filters.tags import Tags
 from ganime.gather import gather
 from ganime.rows import DecisionRow, LabelRow, PostRow
-from ganime.store import packing
+from ganime.store import packing, rule_settings
 from ganime.store.card import Story, card
 from ganime.store.lineage import CrawledImages, point_to_latest
 from ganime.store.lookup import refresh_all
 from ganime.store.manifest import Provenance, Table
 from ganime.store.packing import Members, VocabularyConfig, split_of, vocabulary
 from ganime.store.pixels import CARD
+from ganime.store.rule_settings import RuleSetting
 from ganime.store.workspace import Workspace
 
 REVISION = 2
@@ -105,7 +107,7 @@ def run(
 
     Args:
         workspace: Where.
-        config: The rules.
+        config: The rules; settings that people saved for this dataset stand in their place.
         images: What the crawls brought.
         classifiers: By question, the classifier's id and its own threshold.
         labels: People's current answers.
@@ -119,9 +121,58 @@ def run(
     Raises:
         ConfigError: no image is left, or the padded pixels are smaller than the resolution.
     """
-    inputs = Inputs(images, classifiers, pad_scope, crawl_ids)
+    config, settings = obey(workspace, config)
+    inputs = Inputs(images, classifiers, pad_scope, crawl_ids, settings)
     judged = judge(workspace, config, inputs, labels)
     return pack(workspace, config, inputs, judged, run_id)
+
+
+def obey(workspace: Workspace, config: CurateConfig) -> tuple[CurateConfig, list[RuleSetting]]:
+    """The settings with what people saved for the dataset, and what of that was obeyed.
+
+    A saved setting of a rule that these settings lack, or that it no longer takes, is passed over
+    with a warning: the rules of a dataset may change after somebody looked at them.
+    """
+    obeyed = []
+    for setting in rule_settings.current(workspace, config.name):
+        before = {rule.rule: rule.model_dump(mode="json") for rule in config.rules}
+        try:
+            changes = {setting.rule: {setting.option: setting.number}}
+            config = with_changes(config, changes)
+        except ConfigError as error:
+            log.warning("curate: %s, which cannot be obeyed: %s", setting.told(), error)
+            continue
+        instead_of = before[setting.rule][setting.option]
+        obeyed.append(setting.model_copy(update={"instead_of": instead_of}))
+        log.info("curate: %s: %s", setting.rule, setting.told())
+    return config, obeyed
+
+
+def with_changes(config: CurateConfig, changes: Mapping[str, Mapping[str, Any]]) -> CurateConfig:
+    """The settings with other options of single rules.
+
+    Raises:
+        ConfigError: no such rule, or a wrong option.
+    """
+    rules: Sequence[Filter] = config.rules
+    known = [rule.rule for rule in rules]
+    for name in changes:
+        if name not in known:
+            raise ConfigError(f"no rule is called {name!r}; this dataset has {', '.join(known)}")
+    plain = config.model_dump(mode="json")
+    plain["rules"] = [
+        _changed(rule.rule, overlay(settings, changes.get(rule.rule, {})))
+        for rule, settings in zip(rules, plain["rules"], strict=True)
+    ]
+    return CurateConfig.parse(plain)
+
+
+def _changed(rule: str, settings: Mapping[str, Any]) -> Filter:
+    try:
+        changed: Filter = FILTERS.build(settings)
+    except ValueError as error:
+        raise ConfigError(f"{rule}: {error}") from error
+    return changed
 
 
 @dataclass(frozen=True)
@@ -133,12 +184,14 @@ class Inputs:
         classifiers: By question, the classifier's id and its own threshold.
         pad_scope: Which padded pixels to pack.
         crawl_ids: The crawls.
+        settings: What people saved and the rules obey.
     """
 
     images: CrawledImages
     classifiers: Mapping[str, tuple[str, float]]
     pad_scope: str
     crawl_ids: Sequence[str]
+    settings: Sequence[RuleSetting] = ()
 
 
 def judge(
@@ -160,7 +213,7 @@ def pack(
 ) -> DatasetRef:
     """The second half of `run`: write the decisions down, and the images that stay."""
     kept = _members(config, inputs.images, judged)
-    version = _version(config, kept, judged, inputs.pad_scope)
+    version = _version(config, kept, judged, inputs)
     reference = DatasetRef(config.name, version, len(kept.ids))
     folder = f"datasets/{reference}"
     if workspace.exists(f"{folder}/{CARD}"):
@@ -195,6 +248,7 @@ def pack(
         classifiers=inputs.classifiers,
         num_images=len(inputs.images),
         doubles=list(doubles(judged).values()),
+        settings=inputs.settings,
     )
     workspace.write_text(f"{folder}/{CARD}", card(workspace, told, kept))
     return reference
@@ -205,7 +259,8 @@ def _parents(workspace: Workspace, inputs: Inputs) -> dict[str, str]:
         f"posts/{scope}": Table(workspace, PostRow, scope).digest() for scope in inputs.crawl_ids
     }
     scores = {f"scores/{question}": found for question, (found, _) in inputs.classifiers.items()}
-    return {**posts, **scores, "padded": inputs.pad_scope}
+    people = rule_settings.as_parents(inputs.settings)
+    return {**posts, **scores, "padded": inputs.pad_scope, **people}
 
 
 def _members(config: CurateConfig, images: CrawledImages, judged: Sequence[Judged]) -> Members:
@@ -232,11 +287,13 @@ def _members(config: CurateConfig, images: CrawledImages, judged: Sequence[Judge
     )
 
 
-def _version(config: CurateConfig, kept: Members, judged: Sequence[Judged], pad_scope: str) -> str:
+def _version(config: CurateConfig, kept: Members, judged: Sequence[Judged], inputs: Inputs) -> str:
     members = hashlib.sha256()
     for column in (pa.array(kept.tags.words, pa.string()), kept.ids):
         members.update("\n".join(column.to_pylist()).encode())
     for numbers in (kept.tags.codes, kept.tags.starts):
         members.update(numbers.tobytes())
-    parts = (config.canonical(), pad_scope, digest(judged), members.hexdigest())
-    return digest_of(str(REVISION), *parts)
+    parts = (config.canonical(), inputs.pad_scope, digest(judged), members.hexdigest())
+    # Who set a threshold stands in the version's footer: another person's is another version.
+    people = (one.model_dump_json() for one in inputs.settings)
+    return digest_of(str(REVISION), *parts, *people)

@@ -16,7 +16,12 @@ from ganime.metrics.frechet import Frechet
 from ganime.metrics.measurement import Measurement, measure
 from ganime.metrics.reference import real_features
 from ganime.rows import EvaluationRow, MetricRow
-from ganime.stages.evaluate_config import EvaluateConfig, choose_extractor, used_backbone
+from ganime.stages.evaluate_config import (
+    EvaluateConfig,
+    choose_extractor,
+    used_backbone,
+    with_backbone,
+)
 from ganime.store.manifest import Provenance, Table, from_arrow, read_part
 from ganime.store.workspace import Workspace
 
@@ -27,6 +32,7 @@ __all__ = [
     "choose_extractor",
     "run",
     "used_backbone",
+    "with_backbone",
 ]
 
 REVISION = 1  # raise it whenever a value changes: cached ones then expire

@@ -2,14 +2,14 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ganime.backbones import BackboneConfig, open_backbone
 from ganime.config import Config
 from ganime.errors import ConfigError
 from ganime.metrics import METRICS, Metric
 from ganime.metrics.extractors import EXTRACTORS, Extractor, ExtractorConfig
-from ganime.metrics.extractors.backbone import BackboneExtractor
+from ganime.metrics.extractors.backbone import BackboneExtractor, BackboneSettings
 from ganime.metrics.extractors.inception import InceptionSettings
 from ganime.metrics.frechet import Frechet
 from ganime.store.manifest import read_footer
@@ -29,16 +29,20 @@ class EvaluateConfig(Config):
         (Frechet(),), description="What to measure; the first one judges a model."
     )
     num_fake: int = Field(
-        1000, ge=2, description="Samples per snapshot; only equal counts can be compared."
+        1000,
+        ge=2,
+        title="Samples",
+        description="Samples per snapshot; only equal counts can be compared.",
     )
     seed: int = Field(0, ge=0, description="Of the latents, and of all other random choices.")
     extractor: Annotated[
-        Literal["auto", "backbone", "inception"] | SerializeAsAny[ExtractorConfig],
+        Annotated[Literal["auto", "backbone", "inception"], Field(title="Of the run")]
+        | EXTRACTORS.field(),  # type: ignore[valid-type]
         BeforeValidator(_extractor),
     ] = Field(
         "auto",
-        description="auto takes Inception where its weights are given, else the backbone; or a "
-        "network with its own options, for example {name = torchvision}.",
+        description="Network to measure in: auto takes Inception where its weights are given, else "
+        "the backbone of the run; or another by name with its options, as {name = torchvision}.",
     )
     inception_weights: str = Field(
         "", description="Path of pt_inception-2015-12-05-6726825d.pth; the score is then FID."
@@ -84,6 +88,19 @@ def choose_extractor(
     if config.extractor == "inception" or (config.extractor == "auto" and config.inception_weights):
         return InceptionSettings(weights=config.inception_weights).open(workspace)
     return BackboneExtractor(open_backbone(workspace, backbone))
+
+
+def with_backbone(config: EvaluateConfig, backbone: BackboneConfig) -> EvaluateConfig:
+    """The same settings with the backbone named, where they take the run's own.
+
+    Args:
+        config: Which network to measure in.
+        backbone: The run's own.
+    """
+    takes_inception = config.extractor == "auto" and config.inception_weights
+    if takes_inception or config.extractor not in ("auto", "backbone"):
+        return config
+    return config.model_copy(update={"extractor": BackboneSettings(backbone=backbone)})
 
 
 def used_backbone(workspace: Workspace, config: EvaluateConfig) -> BackboneConfig:

@@ -24,8 +24,9 @@ from ganime.store.workspace import Workspace
 from ganime.training.batches import Batches, Examples
 from ganime.training.device import isolated
 from ganime.training.generator import Blueprint, Images
+from ganime.training.keys import config_key, finished_key
 from ganime.training.loop import Options, Progress, Trainer
-from ganime.training.run import Run, Schedule, Score, finished_key, write_finish
+from ganime.training.run import Run, Schedule, Score, write_finish
 from ganime.training.world import World, joined
 
 log = logging.getLogger(__name__)
@@ -180,7 +181,7 @@ def run(
         make = partial(_trainer, config, examples, device, world)
         if world.leads:
             described = _describe(identity, config, dataset_version, examples, make())
-            workspace.write_text(f"models/{identity}/config.json", json.dumps(described, indent=2))
+            workspace.write_text(config_key(identity), json.dumps(described, indent=2))
         provenance = Provenance(
             stage="train",
             revision=REVISION,

@@ -14,6 +14,7 @@ from ganime.config import Config
 from ganime.rows import PaddedRow, PostRow
 from ganime.store.manifest import Table, read_footer
 from ganime.store.packing import Members
+from ganime.store.rule_settings import RuleSetting
 from ganime.store.workspace import Workspace
 
 _SHOWN_TAGS = 50
@@ -53,6 +54,7 @@ class Story:
         classifiers: By question, the classifier's id and its own threshold.
         num_images: That were decided about.
         doubles: Ids of the kept images, once for each near-duplicate dropped for their sake.
+        settings: Options of rules that people saved, and that the rules obeyed.
     """
 
     reference: str
@@ -64,13 +66,14 @@ class Story:
     classifiers: Mapping[str, tuple[str, float]]
     num_images: int
     doubles: Sequence[str]
+    settings: Sequence[RuleSetting] = ()
 
 
 def card(workspace: Workspace, story: Story, members: Members) -> str:
     """Markdown for people; equal versions have equal cards."""
     crawls = [_settings(workspace, f"{PostRow.FOLDER}/{name}") for name in story.crawl_ids]
     num = len(members.ids)
-    ratings, years = _posted(workspace, story.crawl_ids, members.ids)
+    ratings, years = posted(workspace, story.crawl_ids, members.ids)
     sides = Counter(members.splits)
     tags = Counter(dict(zip(members.tags.words, members.tags.counts().tolist(), strict=True)))
     return "\n".join(
@@ -78,16 +81,16 @@ def card(workspace: Workspace, story: Story, members: Members) -> str:
             f"# {story.reference}",
             "",
             f"{num} of {story.num_images} images, made by ganime {ganime.__version__}.",
-            *_table(("split", "images"), sorted(sides.items(), reverse=True)),
+            *markdown_table(("split", "images"), sorted(sides.items(), reverse=True)),
             "",
             "## Rights",
             "",
             *_rights(crawls),
             "",
             "## Where the images come from",
-            *_table(("source", "posts"), members.sources.most_common()),
-            *_table(("rating", "images"), [(name, ratings[name]) for name in _RATINGS]),
-            *_table(("year of the first post", "images"), sorted(years.items())),
+            *markdown_table(("source", "posts"), members.sources.most_common()),
+            *markdown_table(("rating", "images"), [(name, ratings[name]) for name in _RATINGS]),
+            *markdown_table(("year of the first post", "images"), sorted(years.items())),
             "",
             "## What was left out, and why",
             *_rules(story),
@@ -95,7 +98,7 @@ def card(workspace: Workspace, story: Story, members: Members) -> str:
             *_doubles(story.doubles),
             "",
             "## What they show",
-            *_table(
+            *markdown_table(
                 ("tag", "images", "share"),
                 [(tag, n, f"{n / num:.1%}") for tag, n in _first(tags, _SHOWN_TAGS)],
             ),
@@ -108,7 +111,7 @@ def card(workspace: Workspace, story: Story, members: Members) -> str:
     )
 
 
-def _posted(
+def posted(
     workspace: Workspace, crawl_ids: Sequence[str], ids: pa.Array
 ) -> tuple[Counter[str], Counter[str]]:
     """Kept images by rating, the strictest of their posts, and by the year of their first post."""
@@ -163,10 +166,15 @@ def _rules(story: Story) -> list[str]:
         (question, classifier, f"{threshold:g}")
         for question, (classifier, threshold) in sorted(story.classifiers.items())
     ]
+    people = [
+        (one.rule, one.option, f"{one.number:g}", one.by, f"{one.at:%Y-%m-%d}", one.note)
+        for one in story.settings
+    ]
     columns = ("rule", "settings", "dropped first", "dropped in all", "could not tell", "by people")
     return [
-        *_table(columns, rows),
-        *_table(("question", "classifier", "its own threshold"), thresholds),
+        *markdown_table(columns, rows),
+        *markdown_table(("question", "classifier", "its own threshold"), thresholds),
+        *markdown_table(("rule", "option set by a person", "to", "by", "on", "why"), people),
     ]
 
 
@@ -200,7 +208,7 @@ def _again(workspace: Workspace, story: Story, crawls: Sequence[Mapping[str, Any
         "```sh",
         "ganime run --config settings.toml",
         "```",
-        *_table(("source", "site", "tags", "crawl"), queries),
+        *markdown_table(("source", "site", "tags", "crawl"), queries),
         "",
         f"Revision {story.revision} of curate; padded pixels {story.pad_scope}.",
         "",
@@ -230,7 +238,8 @@ def _first(counts: Counter[str], num: int) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:num]
 
 
-def _table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+def markdown_table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """Lines of a table, an empty one first; none without rows. Hostile cells stay cells."""
     if not rows:
         return []
     marks = ["---:" if isinstance(value, int) else "---" for value in rows[0]]

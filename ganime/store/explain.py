@@ -13,7 +13,8 @@ from ganime.rows import DecisionRow, ImageRow, NeighbourRow, PostRow, ScoreRow
 from ganime.store.labels import LabelLog
 from ganime.store.lineage import datasets, models
 from ganime.store.lookup import KeyRange, Lookup, id_range, word_range
-from ganime.store.manifest import Table, from_arrow, read_equal
+from ganime.store.manifest import Table, from_arrow, read_equal, read_footer
+from ganime.store.rule_settings import of_parents
 from ganime.store.workspace import Workspace
 
 _FACTS = (
@@ -167,7 +168,9 @@ def _tell_decisions(workspace: Workspace, name: str, version: str, image_id: str
     if not ours:
         return []
     ours.sort(key=lambda row: row.order)
-    lines = [_tell_decision(row) for row in ours]
+    footer = read_footer(workspace, parts[0])
+    people = {one.rule: one.told() for one in of_parents(footer["parents"])}
+    lines = [_tell_decision(row, people.get(row.rule, "")) for row in ours]
     dropped_by = next((row.rule for row in ours if row.verdict == "drop"), None)
     if dropped_by:
         return [*lines, f"status: dropped by {dropped_by}"]
@@ -180,12 +183,15 @@ def _tell_decisions(workspace: Workspace, name: str, version: str, image_id: str
     return [*lines, f"status: kept{used}"]
 
 
-def _tell_decision(row: DecisionRow) -> str:
+def _tell_decision(row: DecisionRow, setting: str) -> str:
     measured = "" if row.score is None else f", score {row.score:.3f}"
     held = "" if row.threshold is None else f" against {row.threshold:g}"
     reason = f" ({row.reason})" if row.reason else ""
     evidence = f" {row.evidence}" if row.evidence else ""
-    return f"{row.rule}: {row.verdict}{reason}{measured}{held}, by {row.decided_by}{evidence}"
+    people = f"; {setting}" if setting else ""
+    return (
+        f"{row.rule}: {row.verdict}{reason}{measured}{held}, by {row.decided_by}{evidence}{people}"
+    )
 
 
 def _time(at: datetime) -> str:

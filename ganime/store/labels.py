@@ -1,14 +1,20 @@
-"""What people said about images: an append-only SQLite event log, frozen to Parquet per run."""
+"""What people said about images: an append-only SQLite event log, frozen to Parquet per run.
 
+On an object store the log is `ganime.store.label_objects`, and the SQLite file this machine's copy.
+"""
+
+import fcntl
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from ganime.config import Config, digest_of
 from ganime.errors import StoreError
 from ganime.rows import LabelRow
+from ganime.store.label_objects import catch_up, hand_in
 from ganime.store.manifest import Manifest, Provenance, Table
 from ganime.store.workspace import Workspace
 
@@ -96,7 +102,7 @@ class LabelLog:
         return Table(self._workspace, LabelRow).write(name, labels, provenance)
 
     def _select(self, clause: str, *arguments: str) -> list[LabelRow]:
-        if not self._workspace.exists(_KEY):
+        if self._workspace.is_local and not self._workspace.exists(_KEY):
             return []
         with self._connection() as connection:
             found = connection.execute(f"SELECT {_COLUMNS} {clause}", arguments).fetchall()
@@ -104,22 +110,34 @@ class LabelLog:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        if not self._workspace.is_local:
-            raise StoreError(
-                f"labels live in an SQLite file, which {self._workspace.describe()} cannot hold: "
-                "label in a workspace on a disk"
-            )
-        path = self._workspace.local_path(_KEY)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with closing(sqlite3.connect(path, timeout=30)) as connection:
-                connection.row_factory = sqlite3.Row
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("PRAGMA synchronous=FULL")
-                connection.executescript(_SCHEMA)
+        if self._workspace.is_local:
+            path = self._workspace.local_path(_KEY)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _opened(path) as connection:
                 yield connection
-        except sqlite3.DatabaseError as error:
-            raise StoreError(f"cannot use {path}: {error}") from error
+            return
+        folder = self._workspace.shared_folder("labels")
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as gate:
+            # One of this machine at a time: what it adds to the copy is then what it hands in.
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            with _opened(folder / _KEY) as connection:
+                last = catch_up(self._workspace, connection)
+                yield connection
+                hand_in(self._workspace, connection, last)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        with closing(sqlite3.connect(path, timeout=30)) as connection:
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.executescript(_SCHEMA)
+            yield connection
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"cannot use {path}: {error}") from error
 
 
 def _row(values: sqlite3.Row) -> LabelRow:

@@ -15,6 +15,7 @@ from ganime.store.manifest import Table, read_footer
 from ganime.store.word_sets import Gathered, WordSets
 from ganime.store.workspace import Workspace
 
+_VARIANT_OF = "variant_of"
 _TAGS = ("tags", "artist_tags", "copyright_tags", "character_tags", "meta_tags")
 
 
@@ -128,6 +129,16 @@ def datasets(workspace: Workspace) -> list[tuple[str, str]]:
 def point_to_latest(workspace: Workspace, name: str, version: str) -> None:
     """Remember which version of a dataset was made last."""
     workspace.write_text(f"datasets/{name}/latest", version)
+
+
+def mark_variant(workspace: Workspace, name: str, base: str) -> None:
+    """Remember that a dataset is a variant of another, made to be compared with it."""
+    workspace.write_text(f"datasets/{name}/{_VARIANT_OF}", base)
+
+
+def is_variant(workspace: Workspace, name: str) -> bool:
+    """Whether it is one, and so not meant where nobody says which dataset."""
+    return workspace.exists(f"datasets/{name}/{_VARIANT_OF}")
 
 
 def latest(workspace: Workspace) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -43,7 +44,8 @@ class Workspace:
     @cached_property
     def _target(self) -> tuple[fsspec.AbstractFileSystem, str]:
         try:
-            filesystem, root = fsspec.core.url_to_fs(self.url)
+            # What other machines write meanwhile must be seen: no listing is remembered.
+            filesystem, root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
             raise ConfigError(f"cannot open the workspace {self.url!r}: {error}") from error
         return filesystem, root.rstrip("/")
@@ -82,6 +84,12 @@ class Workspace:
         with _translated(f"cannot read {self.describe(key)}"):
             return int(self._target[0].size(self._path(key)))
 
+    def modified(self, key: str) -> datetime:
+        """When it was written, in UTC; a copy of a workspace may tell when it was copied."""
+        with _translated(f"cannot read {self.describe(key)}"):
+            written: datetime = self._target[0].modified(self._path(key))
+            return written.astimezone(UTC)
+
     def write_bytes(self, key: str, content: bytes) -> None:
         """Make the key visible with this content, replacing what was there.
 
@@ -93,6 +101,25 @@ class Workspace:
                 _write_local(self._path(key), content)
             else:
                 self._target[0].pipe_file(self._path(key), content)
+
+    def create_bytes(self, key: str, content: bytes) -> bool:
+        """`write_bytes`, unless the key is there: of all who try at once, one succeeds.
+
+        Returns:
+            Whether it was this call.
+
+        Raises:
+            StoreError: no space, no permission.
+        """
+        with _translated(f"cannot write {self.describe(key)}"):
+            try:
+                if self.is_local:
+                    _create_local(self._path(key), content)
+                else:
+                    self._target[0].pipe_file(self._path(key), content, mode="create")
+            except FileExistsError:
+                return False
+            return True
 
     def write_text(self, key: str, content: str) -> None:
         """`write_bytes` of UTF-8."""
@@ -213,6 +240,17 @@ def _write_local(path: str, content: bytes) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(partial)  # noqa: PTH108
         raise
+
+
+def _create_local(path: str, content: bytes) -> None:
+    """Whole, and only where nothing is: a link takes no name that is taken, as a rename does."""
+    folder, name = os.path.split(path)
+    partial = f"{folder}/.{name}.{secrets.token_hex(4)}"
+    _write_local(partial, content)
+    try:
+        os.link(partial, path)
+    finally:
+        os.unlink(partial)  # noqa: PTH108
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """A trained generator, to use: its blueprint; images under seeds, tags and truncation."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -9,8 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ganime.errors import ConfigError
 from ganime.gans import Recipe, StyleNetwork
+from ganime.lite.wishes import drawn_tags, wish_vector
 from ganime.training.styles import encode, render, truncate
 from ganime.training.tensors import to_pixels
 
@@ -54,9 +53,7 @@ class Blueprint:
         """Tag vectors float32 [N, T] of training images under a seed; None without conditions."""
         if not self.tag_names:
             return None
-        random = np.random.default_rng(seed)
-        chosen = random.integers(len(self.tag_examples), size=num)
-        return torch.from_numpy(self.tag_examples[chosen]).float()
+        return torch.from_numpy(drawn_tags(self.tag_examples, num, seed))
 
     def of_seeds(
         self, seeds: Sequence[int], tags: Sequence[str] | None = None
@@ -85,18 +82,7 @@ class Blueprint:
         Raises:
             ConfigError: the generator knows no such tag; names the nearest that it knows.
         """
-        vector = torch.zeros(len(self.tag_names))
-        for name in wanted:
-            if name not in self.tag_names:
-                raise ConfigError(self._unknown(name))
-            vector[self.tag_names.index(name)] = 1.0
-        return vector
-
-    def _unknown(self, name: str) -> str:
-        if not self.tag_names:
-            return f"tag {name!r}: this generator was trained without tags; train with train.tags"
-        near = difflib.get_close_matches(name, self.tag_names, n=3) or list(self.tag_names[:10])
-        return f"this generator knows no tag {name!r}; it knows {', '.join(near)}"
+        return torch.from_numpy(wish_vector(self.tag_names, wanted))
 
 
 class Generator:

@@ -1,13 +1,19 @@
 """Generators as ONNX files, for programs without torch (https://onnx.ai)."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from ganime.errors import ConfigError
+from ganime.gans import StyleNetwork
+from ganime.lite.archive import GENERATOR_GRAPH, MAPPING_GRAPH, SYNTHESIS_GRAPH
 from ganime.training.generator import Generator
+from ganime.training.styles import for_each_layer
 
 OPSET = 18
 TOLERANCE = 1e-3  # of images in [-1, 1]: a tenth of what a step of 8 bits is
@@ -32,33 +38,10 @@ def export_onnx(generator: Generator, path: Path) -> float:
         ConfigError: the packages `onnx`, `onnxscript` and `onnxruntime` are not installed, or they
             make other images.
     """
-    try:
-        import onnx
-        import onnxruntime
-        import onnxscript  # noqa: F401  the exporter wants it
-    except ImportError as error:
-        raise ConfigError(
-            f"ONNX export wants a package that is missing ({error.name}): "
-            "pip install 'ganime[onnx]'"
-        ) from error
+    onnx, onnxruntime = _packages()
     blueprint = generator.blueprint
-    inputs = {"z": blueprint.latents(NUM_COMPARED, 0)}
-    if (tags := blueprint.tags(NUM_COMPARED, 0)) is not None:
-        inputs["tags"] = tags
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter about itself
-        program = torch.onnx.export(
-            generator.network,
-            tuple(inputs.values()),
-            input_names=list(inputs),
-            output_names=["images"],
-            dynamic_shapes=tuple({0: torch.export.Dim("num")} for _ in inputs),
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-    assert program is not None
-    model = program.model_proto
+    inputs = _examples(generator)
+    model = _program(generator.network, inputs, "images")
     entries = {"tags": "\n".join(blueprint.tag_names), "nimg": str(generator.nimg)}
     onnx.helper.set_model_props(model, entries)
     onnx.save(model, path)
@@ -73,3 +56,118 @@ def export_onnx(generator: Generator, path: Path) -> float:
             f"{TOLERANCE}; do not use it"
         )
     return difference
+
+
+def graphs(generator: Generator) -> dict[str, bytes]:
+    """A generator as the graphs that `ganime.lite.generator.OnnxGenerator` draws with.
+
+    With styles two, so that styles can be truncated and mixed between them: `mapping.onnx`, `z`
+    and `tags` to `styles` float32 [N, W]; and `synthesis.onnx`, `styles` float32 [N, L, W] to
+    `images`. Without styles the one of `export_onnx`.
+
+    Args:
+        generator: On the CPU.
+
+    Returns:
+        Files by name; equal generators give equal bytes.
+
+    Raises:
+        ConfigError: the packages `onnx`, `onnxscript` and `onnxruntime` are not installed.
+    """
+    _packages()
+    network, inputs = generator.network, _examples(generator)
+    if not isinstance(network, StyleNetwork):
+        return {GENERATOR_GRAPH: _bytes(_program(network, inputs, "images"))}
+    with torch.no_grad():
+        styles = for_each_layer(network.mapping(*inputs.values()), network.num_styles)
+    mapping = _program(_Mapping(network), inputs, "styles")
+    synthesis = _program(_Synthesis(network), {"styles": styles.contiguous()}, "images")
+    return {MAPPING_GRAPH: _bytes(mapping), SYNTHESIS_GRAPH: _bytes(synthesis)}
+
+
+class _Mapping(nn.Module):
+    """A generator's first half, as a network of its own."""
+
+    def __init__(self, network: StyleNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, z: Tensor, tags: Tensor | None = None) -> Tensor:
+        """z [N, Z], tags [N, T] -> styles [N, W]."""
+        return self.network.mapping(z, tags)
+
+
+class _Synthesis(nn.Module):
+    """A generator's second half, as a network of its own."""
+
+    def __init__(self, network: StyleNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, styles: Tensor) -> Tensor:
+        """Styles [N, L, W] -> images [N, 3, R, R]."""
+        return self.network.synthesis(styles)
+
+
+def _packages() -> tuple[Any, Any]:
+    """The packages `onnx` and `onnxruntime`.
+
+    Raises:
+        ConfigError: one is not installed.
+    """
+    try:
+        import onnx
+        import onnxruntime
+        import onnxscript  # noqa: F401  the exporter wants it
+    except ImportError as error:
+        raise ConfigError(
+            f"ONNX export wants a package that is missing ({error.name}): "
+            "pip install 'ganime[onnx]'"
+        ) from error
+    return onnx, onnxruntime
+
+
+def _examples(generator: Generator) -> dict[str, Tensor]:
+    """Inputs by name, to trace a network with and to compare."""
+    inputs = {"z": generator.blueprint.latents(NUM_COMPARED, 0)}
+    if (tags := generator.blueprint.tags(NUM_COMPARED, 0)) is not None:
+        inputs["tags"] = tags
+    return inputs
+
+
+def _program(network: nn.Module, inputs: Mapping[str, Tensor], output: str) -> Any:
+    """A network as ONNX, for any number of inputs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter about itself
+        program = torch.onnx.export(
+            network.eval(),
+            tuple(inputs.values()),
+            input_names=list(inputs),
+            output_names=[output],
+            dynamic_shapes=tuple({0: torch.export.Dim("num")} for _ in inputs),
+            opset_version=OPSET,
+            dynamo=True,
+            # The exporter's own simplifications take + 1e-8 for + 0, and no tags become NaN.
+            optimize=False,
+            verbose=False,
+        )
+    assert program is not None
+    return _anonymous(program.model_proto)
+
+
+def _anonymous(model: Any) -> Any:
+    """The same graph without what the exporter notes of this machine's files in it."""
+    for owner in (model.graph, *model.functions):
+        owner.ClearField("metadata_props")
+        owner.ClearField("doc_string")
+        for node in owner.node:
+            node.ClearField("metadata_props")
+            node.ClearField("doc_string")
+        for value in owner.value_info:
+            value.ClearField("metadata_props")
+    return model
+
+
+def _bytes(model: Any) -> bytes:
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content

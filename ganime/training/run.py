@@ -18,6 +18,7 @@ from ganime.training.batches import Examples
 from ganime.training.ema import calibrated
 from ganime.training.generator import Blueprint, Generator
 from ganime.training.health import Examiner, Health
+from ganime.training.keys import finished_key, grid_key
 from ganime.training.loop import Pace, Progress, Trainer
 from ganime.training.tensorboard import Board
 from ganime.training.world import World
@@ -182,7 +183,7 @@ class Run:
         generator = Generator(self._calibrated(), blueprint, nimg)
         save = self._workspace.write_bytes
         snapshot.save_snapshot(self._workspace, self._identity, nimg, generator.network, blueprint)
-        save(sheets.grid_key(self._identity, nimg), encode_png(sheets.grid(generator)))
+        save(grid_key(self._identity, nimg), encode_png(sheets.grid(generator)))
         if blueprint.tag_names:
             sheet = sheets.tag_grid(generator, blueprint.tag_names)
             save(sheets.tag_grid_key(self._identity, nimg), encode_png(sheet))
@@ -302,8 +303,3 @@ def write_finish(workspace: Workspace, identity: str, nimg: int, run_id: str, wh
     """Note that a model is finished, and why."""
     finished = {"nimg": nimg, "run_id": run_id, "ended": why}
     workspace.write_text(finished_key(identity), json.dumps(finished))
-
-
-def finished_key(identity: str) -> str:
-    """What exists once a model is finished."""
-    return f"models/{identity}/finished.json"

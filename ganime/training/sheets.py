@@ -4,14 +4,17 @@ import io
 import math
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from ganime.store.workspace import Workspace
-from ganime.training.generator import Generator
 from ganime.training.video import animation
+
+if TYPE_CHECKING:  # who reads pictures alone needs no torch
+    from ganime.training.generator import Generator
 
 Images = npt.NDArray[np.uint8]
 GRID_ROWS = 8
@@ -22,11 +25,6 @@ NUM_NEAREST, PER_NEAREST = 12, 5
 MOST_PROGRESS = 768  # side of the animation [px]
 PROGRESS_FPS = 4.0
 _GRID = re.compile(r"/\d{9}\.png$")
-
-
-def grid_key(model_id: str, nimg: int) -> str:
-    """Where the sample grid of a snapshot lies."""
-    return f"models/{model_id}/samples/{nimg:09d}.png"
 
 
 def tag_grid_key(model_id: str, nimg: int) -> str:
@@ -44,12 +42,12 @@ def progress_key(model_id: str) -> str:
     return f"models/{model_id}/progress.webp"
 
 
-def grid(generator: Generator) -> Images:
+def grid(generator: "Generator") -> Images:
     """8x8 samples under fixed seeds: uint8 sRGB [8R, 8R, 3]."""
     return tile(generator.sample(GRID_ROWS**2, GRID_SEED), GRID_ROWS)
 
 
-def tag_grid(generator: Generator, tags: Sequence[str]) -> Images:
+def tag_grid(generator: "Generator", tags: Sequence[str]) -> Images:
     """A row of samples for each tag, the latent of a column being the same in all rows.
 
     Returns:

@@ -1,7 +1,6 @@
 """Snapshots: the averaged generator in one file, written by training, read by everything else."""
 
 import json
-import re
 from typing import Any
 
 import numpy as np
@@ -12,23 +11,12 @@ from torch import nn
 
 from ganime.errors import ConfigError, WeightsError
 from ganime.gans import GANS
+from ganime.lite.package import METADATA, PREFIX, TAG_EXAMPLES
 from ganime.store.workspace import Workspace
 from ganime.training.generator import Blueprint, Generator
+from ganime.training.keys import snapshot_key, snapshots
 
-_NAME = re.compile(r"/snapshots/(\d{9})\.safetensors$")
-_WEIGHTS = "generator."  # what the names of weights begin with, to tell them from the tags
-_TAGS = "tag_examples"
-
-
-def snapshot_key(model_id: str, nimg: int) -> str:
-    """Where a snapshot lies."""
-    return f"models/{model_id}/snapshots/{nimg:09d}.safetensors"
-
-
-def snapshots(workspace: Workspace, model_id: str) -> list[int]:
-    """Images shown at each snapshot, ascending."""
-    keys = workspace.list(f"models/{model_id}/snapshots", ".safetensors")
-    return [int(found[1]) for key in keys if (found := _NAME.search(key))]
+__all__ = ["load_generator", "save_snapshot", "snapshot_key", "snapshots"]
 
 
 def save_snapshot(
@@ -44,9 +32,9 @@ def save_snapshot(
         blueprint: What it is.
     """
     state = network.state_dict()
-    tensors = {_WEIGHTS + name: tensor.cpu().contiguous() for name, tensor in state.items()}
+    tensors = {PREFIX + name: tensor.cpu().contiguous() for name, tensor in state.items()}
     if blueprint.tag_names:
-        tensors[_TAGS] = torch.from_numpy(np.ascontiguousarray(blueprint.tag_examples))
+        tensors[TAG_EXAMPLES] = torch.from_numpy(np.ascontiguousarray(blueprint.tag_examples))
     origin = {
         "recipe": blueprint.recipe.model_dump(mode="json"),
         "resolution": blueprint.resolution,
@@ -54,7 +42,7 @@ def save_snapshot(
         "nimg": nimg,
     }
     # One entry: safetensors writes several in random order, and equal runs shall write equal files.
-    metadata = {"ganime": json.dumps(origin, sort_keys=True)}
+    metadata = {METADATA: json.dumps(origin, sort_keys=True)}
     workspace.write_bytes(
         snapshot_key(model_id, nimg), safetensors.torch.save(tensors, metadata=metadata)
     )
@@ -93,16 +81,14 @@ def load_generator(workspace: Workspace, model_id: str, nimg: int | None = None)
 
 def _read(path: str, nimg: int) -> Generator:
     with safe_open(path, "pt") as file:
-        origin: dict[str, Any] = json.loads((file.metadata() or {})["ganime"])
+        origin: dict[str, Any] = json.loads((file.metadata() or {})[METADATA])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     blueprint = Blueprint(
         recipe=GANS.build(origin["recipe"]),
         resolution=int(origin["resolution"]),
         tag_names=tuple(origin["tags"]),
-        tag_examples=tensors.pop(_TAGS, torch.empty(0, 0, dtype=torch.uint8)).numpy(),
+        tag_examples=tensors.pop(TAG_EXAMPLES, torch.empty(0, 0, dtype=torch.uint8)).numpy(),
     )
     network = blueprint.network()
-    network.load_state_dict(
-        {name.removeprefix(_WEIGHTS): tensor for name, tensor in tensors.items()}
-    )
+    network.load_state_dict({name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()})
     return Generator(network, blueprint, nimg)

@@ -190,12 +190,14 @@ def test_a_reader_that_has_seen_enough_is_no_error(crawled: Workspace) -> None:
 LIGHT = [
     ["--help"],
     ["run", "--help"],
+    ["crawl", "--help"],
     ["status"],
     ["explain", "folder/red.png"],
     ["diff", "a", "b"],
     ["labels", "export", "labels.csv"],
     ["labels", "next", "chibi"],
     ["label", "folder/red.png", "yes"],
+    ["models", "list"],
 ]
 
 

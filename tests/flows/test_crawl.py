@@ -3,8 +3,11 @@
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +17,11 @@ from flows.cli.crawl import CrawlOptions, read_queries
 from ganime.errors import ConfigError
 from ganime.practice.corpus import Corpus
 from ganime.practice.server import PracticeServer
-from ganime.presets import build
+from ganime.presets import RunConfig, build
 from ganime.rows import AttemptRow, PostRow
 from ganime.sources import SOURCES
+from ganime.stages.crawl import read_crawl
+from ganime.stages.crawl_config import OTHER_STAGES
 from ganime.store.lineage import crawls, queries_of
 from ganime.store.manifest import Table
 from ganime.store.workspace import Workspace
@@ -27,11 +32,46 @@ TAGS = "full_body solo standing 1girl white_background"
 
 def config_of(**options: Any) -> Any:
     given = CrawlOptions(**options)
-    return build("default", given.layers(), file=given.config, sets=given.set).crawl
+    return read_crawl(given.layers(), file=given.config, sets=given.set)
 
 
 def asked(config: Any) -> list[tuple[str, str]]:
     return [(query.source.component, query.tags) for query in config.all_queries]
+
+
+def test_a_crawl_alone_is_asked_for_as_in_a_run(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text("[crawl]\nlimit = 7\n[train]\nnimg = 64\n")
+    given = CrawlOptions(tags=("1girl solo",), config=file, set=("crawl.sweep_days=1",))
+    arguments = {"file": file, "sets": given.set}
+    whole = build("default", given.layers(), **arguments)
+    assert read_crawl(given.layers(), **arguments) == whole.crawl
+    assert {*RunConfig.model_fields} == {"crawl", *OTHER_STAGES}
+    with pytest.raises(ConfigError, match=r"crwal: unknown setting; did you mean crawl\?"):
+        read_crawl({}, sets=("crwal.limit=3",))
+    with pytest.raises(ConfigError, match=r"crawl\.limt: unknown setting; did you mean limit\?"):
+        read_crawl({}, sets=("crawl.limt=3",))
+
+
+def test_who_crawls_does_not_wait_for_torch() -> None:
+    script = (
+        "import sys\n"
+        "from flows.cli import main\n"
+        "sys.argv = ['ganime', 'crawl', '--tags', '1girl', '--dry-run']\n"
+        "main()\n"
+        "assert 'prefect' not in sys.modules\n"
+        "import flows.crawl\n"
+        "assert not {'torch', 'torchvision'} & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "https://safebooru.org/index.php" in done.stdout
 
 
 def test_every_source_is_asked_every_query() -> None:
@@ -156,6 +196,31 @@ def test_two_sites_in_one_crawl_twice(corpus: Corpus, command: Any, tmp_path: Pa
         again = command.run(*arguments)
         assert again.stdout == done.stdout
         assert (danbooru.requests["image"], safebooru.requests["image"]) == asked_before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_interrupt_ends_a_crawl_and_what_had_come_is_kept(
+    corpus: Corpus, command: Any, tmp_path: Path, number: signal.Signals
+) -> None:
+    with PracticeServer(corpus, latency_s=0.5) as booru:
+        arguments = ["crawl", "--url", booru.url, "--tags", "full_body", "-w", str(tmp_path)]
+        process = command.start(*arguments)
+        while booru.requests["image"] < 30 and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(number)
+        asked, cut = booru.requests["image"], datetime.now(UTC)
+        _, errors = process.communicate(timeout=400)
+        assert process.returncode == 130, errors
+        assert "ganime: interrupted; the same command goes on" in errors
+        assert "Traceback" not in errors
+        assert booru.requests["image"] <= asked + 16  # those that two shards had on their way
+        booru.latency_s = 0.0
+        done = command.run(*arguments)
+        assert done.returncode == 0, done.stderr
+    store = Workspace(str(tmp_path))
+    rows = Table(store, PostRow, *crawls(store)).rows()
+    assert sum(row.fetched_at is not None and row.fetched_at < cut for row in rows) > 4
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """`ganime evaluate` and `compare`, whole: a real run's model, real Prefect."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,34 @@ def test_a_model_is_scored_and_held_against_another(
     assert f"A is {first}@" in compared.stdout
     assert (tmp_path / f"comparisons/{first}-{second}.png").is_file()
     assert (tmp_path / f"comparisons/{first}-{second}.json").is_file()
+
+    assert command.run("curate", "--set", "sharpness.variance=1", *where).returncode == 0
+    package = str(tmp_path / "first.ganime")
+    exported = command.run("models", "export", first, package, *where)
+    assert exported.returncode == 0, exported.stderr
+    elsewhere = ["--workspace", str(without(tmp_path, first))]
+    imported = command.run("models", "import", package, *elsewhere)
+    assert imported.returncode == 0, imported.stderr
+    refused = command.run("evaluate", first, *asked, *elsewhere)
+    assert refused.returncode == 2
+    assert "which is not here: name the images to hold against with --reference" in refused.stderr
+    reference = ["--num-fake", "64", "--reference", "characters", *elsewhere]
+    scored = command.run("evaluate", first, "--json", *reference)
+    assert scored.returncode == 0, scored.stderr
+    (row,) = json.loads(scored.stdout)
+    assert row["reference"] != rows[0]["reference"]
+    compared = command.run("compare", first, second, *reference)
+    assert compared.returncode == 0, compared.stderr
+    assert "A was trained on images that are not here, B on images that are not" in compared.stdout
+
+
+def without(known: Path, model: str) -> Path:
+    """A copy of a workspace that lacks a model and the images that it learned from."""
+    other = Path(shutil.copytree(known, known.with_name(f"{known.name}-other")))
+    learned_from = models(Workspace(str(known)))[model]["dataset_version"]
+    shutil.rmtree(other / "models" / model)
+    shutil.rmtree(other / "datasets" / learned_from)
+    return other
 
 
 def test_options_are_settings() -> None:

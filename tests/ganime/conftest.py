@@ -1,4 +1,5 @@
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from importlib import resources
 from typing import Any
 
 import pytest
@@ -7,6 +8,14 @@ from ganime.rows import ImageRow, NeighbourRow
 
 ImageMaker = Callable[..., ImageRow]
 EdgeMaker = Callable[..., list[NeighbourRow]]
+_ASK_AXE = """
+window.found = null;
+axe.run(document, {resultTypes: ["violations"]}).then((told) => {
+  window.found = told.violations.map((one) =>
+    `${one.id} (${one.impact}): ${one.nodes.map((node) => node.html.slice(0, 160)
+      + " " + node.any.map((why) => why.message).join(" ")).slice(0, 3).join(" | ")}`);
+});
+"""
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +67,20 @@ def edge_rows() -> EdgeMaker:
         ]
 
     return make
+
+
+@pytest.fixture
+def complaints() -> Callable[[Any], Awaitable[list[str]]]:
+    """What axe finds on a page as a browser's tab shows it."""
+    pytest.importorskip("axe_playwright_python", reason="bundles axe-core; in the dev extra")
+    file = resources.files("axe_playwright_python") / "axe.min.js"
+    axe = file.read_text(encoding="utf-8")
+
+    async def found(tab: Any) -> list[str]:
+        if not await tab.value("!!window.axe"):
+            await tab.value(axe + ";0")
+        await tab.value(_ASK_AXE + "0")
+        await tab.until("window.found !== null")
+        return list(await tab.value("window.found"))
+
+    return found

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from ganime.backbones.backbone import resize_uint8
 from ganime.device import Precision, choose_device, uses_bfloat16
 from ganime.metrics.extractors import Features, Images, checked
+from ganime.metrics.extractors.resizing import RESIZINGS, Resizing
 
 _BATCH = 32  # a processor is no faster with more, and 299 px take 300 MB of maps
 Prepare = Callable[[torch.Tensor], torch.Tensor]
@@ -22,8 +22,9 @@ class FrozenNetwork:
         network: Normalised [B, 3, size, size] to features [B, D]; it belongs to this from now on.
         dim: D.
         size: Side of its input [px].
-        prepare: uint8 [B, 3, size, size] to normalised float32.
+        prepare: Pixels 0-255 [B, 3, size, size], uint8 or float32, to normalised float32.
         precision: fp32, bf16 or whichever is faster here.
+        resizing: How images are brought to the input size.
 
     Attributes:
         dim: D.
@@ -31,10 +32,18 @@ class FrozenNetwork:
     """
 
     def __init__(
-        self, network: nn.Module, *, dim: int, size: int, prepare: Prepare, precision: Precision
+        self,
+        network: nn.Module,
+        *,
+        dim: int,
+        size: int,
+        prepare: Prepare,
+        precision: Precision,
+        resizing: Resizing = RESIZINGS["rounded"],
     ) -> None:
         self.dim = dim
         self._size = size
+        self._resizing = resizing
         self._prepare = prepare
         self._device = choose_device("auto")
         half = uses_bfloat16(precision, self._device)
@@ -47,7 +56,7 @@ class FrozenNetwork:
     def resize(self) -> str:
         """How images are brought to the input size, in one word."""
         half = "-bf16" if self.precision == "bf16" else ""
-        return f"bicubic-antialias-uint8-{self._size}{half}"
+        return f"{self._resizing.name}-{self._size}{half}"
 
     def features(self, images: Images) -> Features:
         """uint8 sRGB [N, H, W, 3] to float32 [N, D].
@@ -61,10 +70,10 @@ class FrozenNetwork:
         found = np.empty((len(checked(images)), self.dim), np.float32)
         with torch.inference_mode():
             for start in range(0, len(images), _BATCH):
-                batch = resize_uint8(images[start : start + _BATCH], self._size)
+                batch = self._resizing.resize(images[start : start + _BATCH], self._size)
                 count = len(batch)
                 if count < _BATCH:
-                    filling = torch.zeros(_BATCH - count, *batch.shape[1:], dtype=torch.uint8)
+                    filling = batch.new_zeros(_BATCH - count, *batch.shape[1:])
                     batch = torch.cat([batch, filling])
                 pixels = self._prepare(batch.to(self._device)).to(
                     self._dtype, memory_format=torch.channels_last

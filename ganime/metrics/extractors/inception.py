@@ -17,6 +17,7 @@ from ganime.device import Precision
 from ganime.errors import WeightsError
 from ganime.metrics.extractors import EXTRACTORS, Extractor, ExtractorConfig, Features
 from ganime.metrics.extractors.frozen import FrozenNetwork
+from ganime.metrics.extractors.resizing import RESIZINGS, ResizingName
 from ganime.metrics.extractors.weights import PublishedFile, checked_digest, find_weights
 from ganime.store.workspace import Workspace
 from ganime.vision import torchvision
@@ -100,9 +101,15 @@ class InceptionSettings(ExtractorConfig):
         "fp32", description="Published numbers are in fp32; bf16 is faster and moves features."
     )
 
+    resizing: ResizingName = Field(
+        "rounded",
+        description="As a saved file would be resized (rounded), or as another package does: "
+        "clean-fid, pytorch-fid or torch-fidelity, to stand beside a number of theirs.",
+    )
+
     def open(self, workspace: Workspace | None) -> Extractor:
         """The network with its weights."""
-        return Inception(find_weights(PUBLISHED, self.weights), self.precision)
+        return Inception(find_weights(PUBLISHED, self.weights), self.precision, self.resizing)
 
 
 class Inception(FrozenNetwork):
@@ -111,6 +118,7 @@ class Inception(FrozenNetwork):
     Args:
         path: The published weights, or others of the same layout.
         precision: See `InceptionSettings`.
+        resizing: See `InceptionSettings`.
 
     Attributes:
         name: `inception_v3_fid`.
@@ -125,7 +133,9 @@ class Inception(FrozenNetwork):
         WeightsError: the file does not fit; says how to give it.
     """
 
-    def __init__(self, path: Path, precision: Precision = "fp32") -> None:
+    def __init__(
+        self, path: Path, precision: Precision = "fp32", resizing: ResizingName = "rounded"
+    ) -> None:
         digest = checked_digest(PUBLISHED, path)
         network = build_network()
         try:
@@ -142,12 +152,24 @@ class Inception(FrozenNetwork):
         self.head: Features = network.fc.weight.detach().numpy().T.copy()  # type: ignore[union-attr,operator]
         network.fc = nn.Identity()
         fuse_norms(network.eval())
-        super().__init__(network, dim=2048, size=_SIZE, prepare=_prepare, precision=precision)
+        super().__init__(
+            network,
+            dim=2048,
+            size=_SIZE,
+            prepare=_by_255 if resizing == "pytorch-fid" else _by_128,
+            precision=precision,
+            resizing=RESIZINGS[resizing],
+        )
 
 
-def _prepare(pixels: torch.Tensor) -> torch.Tensor:
+def _by_128(pixels: torch.Tensor) -> torch.Tensor:
     """TensorFlow's graph scales by 128, so that 0 becomes exactly -1."""
     return (pixels.float() - 128) / 128
+
+
+def _by_255(pixels: torch.Tensor) -> torch.Tensor:
+    """What pytorch-fid does instead, so that 255 becomes exactly 1."""
+    return pixels.float() / 127.5 - 1
 
 
 def _average(maps: torch.Tensor) -> torch.Tensor:

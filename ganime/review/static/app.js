@@ -10,12 +10,13 @@ import { undo } from "./labels.js";
 import * as models from "./models.js";
 import { ask, known } from "./person.js";
 import { at, changed, go, here, onArrival } from "./place.js";
+import * as questions from "./questions.js";
 import * as queue from "./queue.js";
 import { learn } from "./session.js";
 import * as thresholds from "./thresholds.js";
 
-const VIEWS = { gallery, image, queue, thresholds, funnel, models };
-const PAGES = [["gallery", "Gallery"], ["queue", "Queues"], ["thresholds", "Thresholds"], ["funnel", "Funnel"], ["models", "Models"]];
+const VIEWS = { gallery, image, queue, questions, thresholds, funnel, models };
+const PAGES = [["gallery", "Gallery"], ["queue", "Queues"], ["questions", "Questions"], ["thresholds", "Thresholds"], ["funnel", "Funnel"], ["models", "Models"]];
 const main = document.getElementById("main");
 let current = {};
 let round = 0;

@@ -6,11 +6,11 @@ import { at, changed, go, here } from "./place.js";
 
 /** Draw the funnel, and the difference of two versions if the address asks for one. */
 export async function show(root) {
-  const [steps, versions] = await Promise.all([get("funnel"), get("versions")]);
+  const [steps, versions, days] = await Promise.all([get("funnel"), get("versions"), get("intake")]);
   const most = Math.max(1, ...steps.map((one) => one.num_in));
   root.append(el("h1", {}, "Funnel"), el("p", { class: "soft" }, "Every post and every image, once."),
-    table(["stage", "step", "in", "kept", "", "dropped, and why"], steps.map((one) => row(one, most)), { class: "funnel", id: "funnel" }),
-    await versionsPart(versions));
+    table(["stage", "step", "in", "kept", "share", "dropped, and why"], steps.map((one) => row(one, most)), { class: "funnel", id: "funnel" }),
+    overTime(days), await versionsPart(versions));
   return { title: "Funnel" };
 }
 
@@ -29,6 +29,27 @@ function row(step, most) {
       "aria-label": step.num_in ? `${percent(step.num_kept / step.num_in)} kept` : "none came" },
       part("kept", 0, step.num_kept), part("lost", step.num_kept, lost)),
     [lost ? el("b", {}, `${count(lost)} `) : "", why]];
+}
+
+/** Day by day, what was fetched and what of it is in the dataset now. */
+function overTime(days) {
+  if (!days.length) return null;
+  const most = Math.max(...days.map((one) => one.num));
+  const wide = 100 / Math.max(days.length, 8);
+  const bar = (one, place) => {
+    const tall = (number) => (60 * number) / most;
+    const part = (kind, below, number) => number ? svg("rect", { class: kind, x: place * wide, width: wide * 0.8,
+      y: 60 - tall(below) - tall(number), height: tall(number) }) : null;
+    return [part("kept", 0, one.kept), part("lost", one.kept, one.dropped), part("open", one.kept + one.dropped, one.undecided)];
+  };
+  const told = (one) => [one.day, count(one.num), count(one.kept), one.num ? percent(one.kept / one.num) : "", count(one.dropped), count(one.undecided)];
+  return el("section", { id: "intake" }, el("h2", {}, "Over time"),
+    el("p", { class: "soft" }, "Images by the day they were fetched: ", el("span", { class: "key kept" }, "kept"), " ",
+      el("span", { class: "key lost" }, "dropped"), " ", el("span", { class: "key open" }, "not decided yet")),
+    svg("svg", { class: "days", viewBox: "0 0 100 60", preserveAspectRatio: "none", role: "img",
+      "aria-label": `${many(days.length, "day")} from ${days[0].day} to ${days.at(-1).day}, at most ${many(most, "image")} a day` }, days.map(bar)),
+    el("details", {}, el("summary", {}, "as a table"),
+      table(["day", "fetched", "kept", "share", "dropped", "not decided"], [...days].reverse().map(told))));
 }
 
 async function versionsPart(versions) {

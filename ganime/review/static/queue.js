@@ -16,7 +16,7 @@ const QUEUES = {
   "random-audit": ["Random audit", "Drawn at random: only these tell how right the decisions are."],
   duplicates: ["Duplicates", "Largest groups first: is the one that stays worth keeping?"],
 };
-const NUM = 40; // asked for at once
+const NUM = 12; // asked for at once: nobody else is shown them meanwhile, so few
 const FEW = 5; // left when more are asked for
 const seen = new Set(); // of this visit, also those that one was unsure about
 

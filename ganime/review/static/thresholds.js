@@ -3,7 +3,7 @@
 import { get, post } from "./api.js";
 import { histogram } from "./chart.js";
 import { picture } from "./card.js";
-import { choice, count, el, figure } from "./dom.js";
+import { choice, count, el, figure, moment, table, words } from "./dom.js";
 import { person } from "./person.js";
 import { at, changed, go, here, note } from "./place.js";
 import { dataset, scoreInfo } from "./session.js";
@@ -25,10 +25,11 @@ export async function show(root) {
   const tuner = new Tuner(info, told.histogram);
   root.append(el("div", { class: "thresholds" },
     el("h1", {}, "Thresholds"),
-    el("p", { class: "soft" }, "Move the line and see which images would flip. Nothing changes until a run obeys what you save."),
+    el("p", { class: "soft" }, "Move the line and see which images would flip. What you save outranks the preset in every later decision, under your name, until somebody undoes it."),
     choice("rule", rules.map((one) => [one.name, one.name]), info.name,
       (rule) => go(changed(new URLSearchParams(), { view: "thresholds", rule }))),
-    tuner.node));
+    tuner.node, tuner.saved, tuner.strips));
+  tuner.drawSaved(await get("thresholds"));
   await tuner.preview();
   return { title: `Threshold of ${info.name}`, leave: () => tuner.leave() };
 }
@@ -45,16 +46,18 @@ class Tuner {
       value: this.value, "aria-label": `Threshold of ${info.name}`, oninput: () => this.move(this.slider.value) });
     this.field = el("input", { type: "number", id: "value", step: "any", value: this.value, "aria-label": "The same as a number",
       oninput: () => this.move(this.field.value) });
+    this.why = el("input", { id: "why", maxlength: 500, placeholder: "a note for the others" });
     this.chart = el("div", {});
     this.out = el("div", { id: "flips", "aria-live": "polite" });
     this.strips = el("div", { class: "strips" });
-    this.saved = el("div", { id: "saved" });
+    this.saved = el("section", { id: "saved" });
     this.node = el("div", { class: "panel" }, this.chart, this.slider,
       el("div", { class: "row" }, this.field,
         el("span", { class: "soft" }, `now ${figure(info.threshold)}; drops ${info.drops_above ? "above" : "below"}`),
         el("button", { onclick: () => this.move(info.threshold) }, "reset"),
-        el("button", { class: "main", id: "save", onclick: () => this.save() }, "save the proposal")),
-      this.out, this.saved, this.strips);
+        el("label", { class: "choice why" }, el("span", {}, "why"), this.why),
+        el("button", { class: "main", id: "save", onclick: () => this.save() }, "save as the new value")),
+      this.out);
     this.drawChart();
   }
 
@@ -108,14 +111,34 @@ class Tuner {
   async save() {
     const by = await person();
     if (!by) return;
+    const { name } = this.info;
+    await this.change(`thresholds/${encodeURIComponent(name)}`, { value: this.value, by, note: this.why.value }, `${name} is saved`);
+  }
+
+  async takeBack(rule) {
+    const by = await person();
+    if (by) await this.change(`thresholds/${encodeURIComponent(rule)}/undo`, { by }, `${rule} is what it was before`);
+  }
+
+  async change(path, body, text) {
     try {
-      const told = await post(`thresholds/${encodeURIComponent(this.info.name)}`, { value: this.value, by });
-      this.saved.replaceChildren(el("p", {}, "Saved beside the proposals of other rules. This makes a dataset version of them:"),
-        el("pre", {}, told.command));
-      toast("The proposal is saved");
+      this.drawSaved(await post(path, body));
+      this.why.value = "";
+      toast(text);
     } catch (error) {
       toast(`Not saved: ${error.message}`, "refused");
     }
+  }
+
+  /** What people saved of all rules, whoever did and whether the images shown were decided by it. */
+  drawSaved(told) {
+    const row = (one) => [one.rule, `${words(one.option)} ${figure(one.value)}`, el("bdi", {}, one.by),
+      el("button", { "aria-label": `Undo ${one.rule}`, onclick: () => this.takeBack(one.rule) }, "↶ undo"),
+      moment(one.at), el("bdi", {}, one.note), one.is_obeyed ? "yes" : "by the next run"];
+    const isOpen = told.settings.some((one) => !one.is_obeyed);
+    this.saved.replaceChildren(...(told.settings.length ? [el("h2", {}, "Saved"),
+      table(["rule", "setting", "by", "undo", "on", "why", "obeyed"], told.settings.map(row)),
+      isOpen ? el("p", { class: "soft" }, "The next run obeys; at once: ", el("code", {}, told.command)) : ""] : []));
   }
 
   leave() {

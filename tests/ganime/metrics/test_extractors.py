@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from ganime.backbones import BackboneConfig, load_backbone
 from ganime.errors import ConfigError, WeightsError
@@ -11,6 +12,7 @@ from ganime.metrics.extractors import EXTRACTORS, Extractor, metric_name
 from ganime.metrics.extractors.backbone import BackboneExtractor
 from ganime.metrics.extractors.dinov2 import Dinov2Network
 from ganime.metrics.extractors.inception import PUBLISHED, Inception, build_network
+from ganime.metrics.extractors.resizing import RESIZINGS, bilinear, clean, first_tensorflow
 from ganime.metrics.extractors.weights import find_weights
 from ganime.vision import torchvision
 
@@ -301,3 +303,39 @@ def test_other_files_are_no_dinov2(tmp_path: Path) -> None:
         opened({"name": "dinov2", "weights": str(tmp_path / "w.pth")})
     with pytest.raises(WeightsError, match=r"nowhere\.pth is no such file"):
         opened({"name": "dinov2", "weights": "nowhere.pth"})
+
+
+@pytest.mark.parametrize("side", [5, 11])
+def test_tensorflows_old_bilinear_counts_from_the_corners(side: int) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (1, 4, 4, 3), dtype=np.uint8)
+
+    found = first_tensorflow(picture, side)[0].numpy()
+
+    for row in range(side):
+        for column in range(side):
+            y, x = row * 4 / side, column * 4 / side
+            top, left = int(y), int(x)
+            low, right = min(top + 1, 3), min(left + 1, 3)
+            wanted = (
+                picture[0, top, left] * (1 - y + top) * (1 - x + left)
+                + picture[0, top, right] * (1 - y + top) * (x - left)
+                + picture[0, low, left] * (y - top) * (1 - x + left)
+                + picture[0, low, right] * (y - top) * (x - left)
+            )
+            np.testing.assert_allclose(found[:, row, column], wanted, atol=1e-3)
+
+
+def test_clean_resizing_is_pillows_of_floats_and_bilinear_is_not() -> None:
+    picture = images(1, 60)
+    channels = [Image.fromarray(picture[0, ..., one].astype(np.float32)) for one in range(3)]
+    pillow = np.stack([one.resize((24, 24), Image.Resampling.BICUBIC) for one in channels])
+
+    np.testing.assert_allclose(clean(picture, 24)[0], pillow.clip(0, 255), atol=1e-3)
+    assert np.abs(bilinear(picture, 24)[0].numpy() - pillow).max() > 20
+
+
+def test_another_packages_resizing_is_named_in_the_rows(weights: Path) -> None:
+    extractor = opened({"name": "inception", "weights": str(weights), "resizing": "pytorch-fid"})
+
+    assert extractor.resize == "bilinear-299"
+    assert len({way.name for way in RESIZINGS.values()}) == len(RESIZINGS)

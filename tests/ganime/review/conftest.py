@@ -1,10 +1,11 @@
 """A small workspace as the real stages leave it, and the page served over it by real HTTP."""
 
+import io
 import json
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,13 +13,15 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from ganime.config import Config
 from ganime.practice.corpus import Corpus, PracticeConfig
 from ganime.practice.server import PracticeServer
-from ganime.review.serve import ReviewConfig, listen, server_of
+from ganime.recurate import find_dataset
+from ganime.review.serve import ReviewConfig, server_of
 from ganime.review.service import Service
-from ganime.rows import FaceRow, ScoreRow
+from ganime.rows import FaceRow, MetricRow, ScoreRow
 from ganime.sources.safebooru import Safebooru
 from ganime.stages import crawl, curate, dedupe, pad
 from ganime.stages.crawl import CrawlConfig
@@ -29,6 +32,7 @@ from ganime.stages.pad import PadConfig
 from ganime.store.lineage import CrawledImages, crawled_images
 from ganime.store.manifest import Provenance, Table
 from ganime.store.workspace import Workspace
+from ganime.web.server import listen
 
 RATINGS = ("general", "sensitive", "questionable", "explicit", "unknown")
 CURATE = CurateConfig.parse(
@@ -52,14 +56,18 @@ def score_of(image_id: str) -> float:
     return int(image_id[:2], 16) / 255
 
 
-def make_version(workspace: Workspace, config: CurateConfig = CURATE) -> str:
+def make_version(
+    workspace: Workspace,
+    config: CurateConfig = CURATE,
+    classifiers: dict[str, tuple[str, float]] | None = None,
+) -> str:
     """Make a dataset version of all that was crawled."""
     scopes = [path.name for path in (Path(workspace.url) / "manifests" / "posts").iterdir()]
     reference = curate.run(
         workspace,
         config,
         images=crawled_images(workspace, scopes),
-        classifiers={"chibi": ("chibi0001", THRESHOLD)},
+        classifiers=classifiers or {"chibi": ("chibi0001", THRESHOLD)},
         labels=[],
         pad_scope=pad.scope(PadConfig(size=64)),
         crawl_ids=scopes,
@@ -153,6 +161,31 @@ POST = {"X-Ganime": "review"}
 
 
 @pytest.fixture
+def trained(workspace: Workspace) -> tuple[str, str]:
+    """Two models with samples, curves and scores, compared by `ganime compare`."""
+    dataset = str(find_dataset(workspace, ""))
+    for place, name in enumerate(("aaaa", "bbbb")):
+        settings = {"dataset_version": dataset, "config": {"resolution": 32, "lr": 0.1 + place}}
+        workspace.write_text(f"models/{name}/config.json", json.dumps(settings))
+        for nimg in (1000, 2000 + 500 * place):
+            buffer = io.BytesIO()
+            Image.new("RGB", (96, 64), (90 * place, nimg % 255, 99)).save(buffer, "PNG")
+            workspace.write_bytes(f"models/{name}/samples/{nimg:09d}.png", buffer.getvalue())
+        rows = [
+            MetricRow(nimg=nimg, name="loss_generator", value=1 / nimg)
+            for nimg in range(100, 2001, 100)
+        ]
+        Table(workspace, MetricRow, root=f"models/{name}").write("metrics", rows, _FROM)
+    gap = {"name": "fd", "first": 30.0, "second": 20.0, "better": "lower", "half": 4.0}
+    told = {
+        **{"first": "aaaa@2000", "second": "bbbb@2500", "reference": dataset},
+        **{"counts": [60, 256], "gaps": [{**gap, "verdict": "B is better"}], "tags": []},
+    }
+    workspace.write_text("comparisons/aaaa-bbbb.json", json.dumps(told))
+    return "aaaa", "bbbb"
+
+
+@pytest.fixture
 def service(workspace: Workspace) -> Service:
     return Service(workspace)
 
@@ -189,6 +222,33 @@ def decide() -> Callable[..., str]:
 
 
 @pytest.fixture
+def decide_by() -> Callable[..., str]:
+    """Makes another version of the dataset: of a workspace, by other classifiers."""
+    return lambda workspace, classifiers: make_version(workspace, classifiers=classifiers)
+
+
+@pytest.fixture
 def serve_with() -> Callable[..., Any]:
     """Serves the page over real HTTP: a service, with a token."""
     return serving
+
+
+_NAMED = "localStorage.setItem('ganime.person', 'ann')"
+
+
+Visit = Callable[[Any], Awaitable[None]]
+
+
+@pytest.fixture
+def drive(
+    visit_page: Callable[..., Any], service: Service, serve_with: Callable[..., Any]
+) -> Iterator[Callable[..., Any]]:
+    """Runs a visit by someone who said a name before; nothing outside is asked."""
+    with serve_with(service) as url:
+
+        def run(
+            visit: Callable[[Any], Awaitable[None]], *, before: str = _NAMED, **how: Any
+        ) -> Any:
+            return visit_page(url, visit, before=before, **how)
+
+        yield run

@@ -199,6 +199,30 @@ def test_the_funnel_is_that_of_the_report(client: Client, workspace: Workspace) 
     assert client.get("/api/funnel").json() == [asdict(step) for step in told.steps]
 
 
+def test_the_funnel_over_time_counts_every_image_once(client: Client) -> None:
+    days = client.get("/api/intake").json()
+    facets = client.get("/api/facets").json()
+    status = {one["value"]: one["count"] for one in facets["status"]}
+    assert sum(one["num"] for one in days) == facets["num_images"]
+    assert sum(one["kept"] for one in days) == status["kept"]
+    assert sum(one["dropped"] for one in days) == status["dropped"]
+    assert all(one["num"] == one["kept"] + one["dropped"] + one["undecided"] for one in days)
+    assert [one["day"] for one in days] == sorted(one["day"] for one in days)
+
+
+def test_two_models_that_were_compared_are_told_with_the_interval(
+    trained: tuple[str, str], client: Client
+) -> None:
+    told = client.get("/api/comparisons/aaaa/bbbb").json()
+    (gap,) = told["gaps"]
+    assert (gap["second"] - gap["first"], gap["half"], gap["verdict"]) == (-10, 4, "B is better")
+    assert not told["has_sheet"]
+    turned = client.get("/api/comparisons/bbbb/aaaa")
+    assert turned.status_code == 404
+    assert "ganime compare bbbb aaaa" in turned.json()["error"]
+    assert client.get("/api/comparisons/aaaa/none").status_code == 404
+
+
 def test_days_are_whole_and_an_image_without_a_date_is_on_none(workspace: Workspace) -> None:
     dataset = find_dataset(workspace, "")
     (crawl,) = crawls_of(workspace, dataset.name, dataset.version)

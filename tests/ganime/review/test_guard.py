@@ -9,9 +9,10 @@ import pytest
 from httpx import Client
 
 from ganime.errors import ConfigError, StoreError
-from ganime.review.serve import ReviewConfig, address, listen, token_for
+from ganime.review.serve import ReviewConfig
 from ganime.review.service import Service
 from ganime.store.labels import LabelLog
+from ganime.web.server import address, listen, token_for
 
 Serving = Callable[..., AbstractContextManager[str]]
 TOKEN = "0123456789abcdefghij"

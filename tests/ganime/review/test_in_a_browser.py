@@ -1,37 +1,15 @@
 """The page in a real browser, driven by the DevTools protocol: keys are keys, clicks are clicks."""
 
-import asyncio
 import json
-import shutil
-import subprocess
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
 import pytest
 
-from ganime.review.service import Service
 from ganime.store.labels import Answer, LabelLog
+from ganime.store.rule_settings import current
 from ganime.store.workspace import Workspace
 
 pytestmark = pytest.mark.slow
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-_FLAGS = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    "--remote-debugging-port=0",
-]
-_CODES = {
-    "ArrowRight": 39,
-    "ArrowLeft": 37,
-    "ArrowDown": 40,
-    "ArrowUp": 38,
-    "Enter": 13,
-    "Escape": 27,
-}
-_NAMED = "localStorage.setItem('ganime.person', 'ann')"
 _OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 _CARDS = "document.querySelectorAll('.card').length"
 _TOTAL = "document.getElementById('total')?.textContent"
@@ -40,157 +18,22 @@ _MARKED = "document.activeElement.dataset.id"
 _TITLE = "document.querySelector('main h1')?.textContent"
 
 
-class Tab:
-    """One page in the browser: what it asked for and what it complained about."""
-
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse, url: str) -> None:
-        self._socket = socket
-        self._number = 0
-        self.url = url
-        self.requests: list[str] = []
-        self.complaints: list[str] = []
-
-    async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        self._number += 1
-        await self._socket.send_json({"id": self._number, "method": method, "params": parameters})
-        while True:
-            message = await asyncio.wait_for(self._socket.receive_json(), 30)
-            if message.get("id") == self._number:
-                assert "result" in message, message
-                return message["result"]
-            self._note(message)
-
-    async def value(self, expression: str) -> Any:
-        answer = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
-        assert "exceptionDetails" not in answer, answer
-        return answer["result"].get("value")
-
-    async def until(self, expression: str, wanted: Any = True) -> None:
-        """Wait until an expression has a value."""
-        deadline = time.monotonic() + 20
-        while (found := await self.value(expression)) != wanted:
-            assert time.monotonic() < deadline, (expression, found, wanted, self.complaints)
-            await asyncio.sleep(0.05)
-
-    async def open(self, path: str = "") -> None:
-        """Go to an address of the page; `until` says when it is drawn."""
-        await self.call("Page.navigate", url=f"{self.url}/{path}")
-
-    async def reload(self) -> None:
-        """Load the same address again; the old page answers no more."""
-        await self.value("window.isOld = true")
-        await self.call("Page.reload")
-        await self.until("!window.isOld && document.readyState === 'complete'")
-
-    async def press(self, key: str, *, shift: bool = False) -> None:
-        """Press a key; a letter also types it."""
-        code = _CODES.get(key, ord(key[0].upper()))
-        told = {"key": key, "windowsVirtualKeyCode": code, "modifiers": 8 if shift else 0}
-        text = {"text": key} if len(key) == 1 else {}
-        await self.call("Input.dispatchKeyEvent", type="keyDown", **told, **text)
-        await self.call("Input.dispatchKeyEvent", type="keyUp", **told)
-
-    async def click(self, selector: str) -> None:
-        """Click an element."""
-        quoted = json.dumps(selector)
-        await self.until(f"!!document.querySelector({quoted})")
-        await self.value(f"document.querySelector({quoted}).click()")
-
-    def _note(self, message: dict[str, Any]) -> None:
-        told = message.get("params", {})
-        match message.get("method"):
-            case "Network.requestWillBeSent":
-                self.requests.append(told["request"]["url"])
-            case "Runtime.exceptionThrown" | "Runtime.consoleAPICalled" | "Log.entryAdded":
-                self.complaints.append(json.dumps(told))
-
-
-@pytest.fixture(scope="module")
-def browser_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    program = next((found for name in _NAMES if (found := shutil.which(name))), None)
-    if program is None:
-        pytest.skip(f"no browser: none of {', '.join(_NAMES)} is installed")
-    profile = tmp_path_factory.mktemp("browser") / "profile"
-    process = subprocess.Popen(
-        [program, *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        told = profile / "DevToolsActivePort"
-        deadline = time.monotonic() + 30
-        while not (told.exists() and "\n" in told.read_text()):
-            assert time.monotonic() < deadline, "the browser does not start"
-            time.sleep(0.1)
-        yield int(told.read_text().splitlines()[0])
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-
-
-Drive = Callable[[Callable[[Tab], Awaitable[None]]], Tab]
-
-
-@pytest.fixture
-def drive(browser_port: int, service: Service, serve_with: Callable[..., Any]) -> Iterator[Drive]:
-    """Runs a visit by someone who said a name before; nothing outside is asked, nothing fails."""
-    with serve_with(service) as url:
-
-        def run(visit: Callable[[Tab], Awaitable[None]], **how: Any) -> Tab:
-            return asyncio.run(_visited(browser_port, url, visit, **how))
-
-        yield run
-
-
-async def _visited(
-    port: int,
-    url: str,
-    visit: Callable[[Tab], Awaitable[None]],
-    *,
-    width: int = 1280,
-    dark: bool = False,
-    before: str = _NAMED,
-) -> Tab:
-    async with _tab(port, url) as tab:
-        for domain in ("Page", "Network", "Runtime", "Log"):
-            await tab.call(f"{domain}.enable")
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-        await tab.call("Emulation.setDeviceMetricsOverride", **size)
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        await tab.call("Emulation.setEmulatedMedia", features=[scheme])
-        if before:
-            await tab.call("Page.addScriptToEvaluateOnNewDocument", source=before)
-        await visit(tab)
-        assert [one for one in tab.requests if not one.startswith((url, "data:"))] == []
-        return tab
-
-
-@asynccontextmanager
-async def _tab(port: int, url: str) -> AsyncIterator[Tab]:
-    """A new page, closed afterwards."""
-    root = f"http://127.0.0.1:{port}/json"
-    async with aiohttp.ClientSession() as session:
-        async with session.put(f"{root}/new?about:blank") as response:
-            target = await response.json()
-        async with session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0) as socket:
-            yield Tab(socket, url)
-        async with session.get(f"{root}/close/{target['id']}"):
-            pass
-
-
 def said(workspace: Workspace) -> list[tuple[str, bool | None, str]]:
     """What the label log holds: question, answer, who."""
     return [(one.question, one.answer, one.by) for one in LabelLog(workspace).current()]
 
 
-VIEWS = ("", "?view=queue", "?view=thresholds", "?view=funnel", "?view=models")
+VIEWS = (
+    *("", "?view=queue", "?view=questions", "?view=thresholds", "?view=funnel", "?view=models"),
+    *("?view=models&model=aaaa", "?view=models&model=aaaa&with=bbbb"),
+)
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
 def test_every_page_renders_without_errors_or_sideways_scrolling(
-    drive: Any, width: int, dark: bool
+    trained: tuple[str, str], drive: Any, width: int, dark: bool
 ) -> None:
-    async def visit(tab: Tab) -> None:
+    async def visit(tab: Any) -> None:
         for view in VIEWS:
             await tab.open(view)
             await tab.until(
@@ -206,7 +49,7 @@ def test_every_page_renders_without_errors_or_sideways_scrolling(
 
 
 def test_a_facet_narrows_the_gallery_and_back_widens_it(drive: Any) -> None:
-    async def visit(tab: Tab) -> None:
+    async def visit(tab: Any) -> None:
         await tab.open()
         await tab.until(f"{_CARDS} > 0 && !!{_TOTAL}")
         every = await tab.value(_CARDS)
@@ -230,7 +73,7 @@ def test_a_facet_narrows_the_gallery_and_back_widens_it(drive: Any) -> None:
 def test_a_reload_keeps_filters_order_and_question(drive: Any) -> None:
     address = "?status=dropped&sort=lowest&by=min_side&question=chibi"
 
-    async def visit(tab: Tab) -> None:
+    async def visit(tab: Any) -> None:
         await tab.open(address)
         await tab.until(f"{_CARDS} > 0 && !!{_TOTAL}")
         ids = "[...document.querySelectorAll('.card')].map(one => one.dataset.id).join()"
@@ -246,7 +89,7 @@ def test_a_reload_keeps_filters_order_and_question(drive: Any) -> None:
 
 
 def test_search_suggests_tags_and_takes_one(drive: Any) -> None:
-    async def visit(tab: Tab) -> None:
+    async def visit(tab: Any) -> None:
         await tab.open()
         await tab.until(f"{_CARDS} > 0")
         await tab.press("/")
@@ -272,7 +115,7 @@ def test_search_suggests_tags_and_takes_one(drive: Any) -> None:
 
 
 def test_keys_move_answer_and_undo(drive: Any, workspace: Workspace) -> None:
-    async def visit(tab: Tab) -> None:
+    async def visit(tab: Any) -> None:
         await tab.open()
         await tab.until(f"{_CARDS} > 2")
         first, second = await tab.value(
@@ -296,7 +139,7 @@ def test_keys_move_answer_and_undo(drive: Any, workspace: Workspace) -> None:
 def test_shift_and_arrows_select_many_and_one_key_answers_all(
     drive: Any, workspace: Workspace
 ) -> None:
-    async def visit(tab: Tab) -> None:
+    async def visit(tab: Any) -> None:
         await tab.open("?question=chibi")
         await tab.until(f"{_CARDS} > 3")
         await tab.press("ArrowRight")
@@ -315,7 +158,7 @@ def test_shift_and_arrows_select_many_and_one_key_answers_all(
 
 
 def test_the_buttons_answer_without_taking_the_focus_away(drive: Any, workspace: Workspace) -> None:
-    async def visit(tab: Tab) -> None:
+    async def visit(tab: Any) -> None:
         await tab.open()
         await tab.until(f"{_CARDS} > 2")
         await tab.press("ArrowRight")
@@ -330,7 +173,7 @@ def test_the_buttons_answer_without_taking_the_focus_away(drive: Any, workspace:
 
 
 def test_a_refused_answer_says_so_and_shows_what_is_there(drive: Any, workspace: Workspace) -> None:
-    async def visit(tab: Tab) -> None:
+    async def visit(tab: Any) -> None:
         await tab.open()
         await tab.until(f"{_CARDS} > 0")
         await tab.press("ArrowRight")
@@ -346,7 +189,7 @@ def test_a_refused_answer_says_so_and_shows_what_is_there(drive: Any, workspace:
 
 
 def test_who_answers_is_asked_once(drive: Any, workspace: Workspace) -> None:
-    async def visit(tab: Tab) -> None:
+    async def visit(tab: Any) -> None:
         await tab.open()
         await tab.value("localStorage.clear()")
         await tab.until(f"{_CARDS} > 0")
@@ -367,7 +210,7 @@ def test_who_answers_is_asked_once(drive: Any, workspace: Workspace) -> None:
 
 
 def test_the_image_page_tells_the_story_and_goes_back_to_the_same_place(drive: Any) -> None:
-    async def visit(tab: Tab) -> None:
+    async def visit(tab: Any) -> None:
         await tab.open("?status=dropped&rule=duplicate")
         await tab.until(f"{_CARDS} > 0")
         await tab.press("ArrowRight")
@@ -401,7 +244,7 @@ def test_a_queue_goes_on_after_each_answer_and_undo_comes_back(
     post = "document.querySelector('#stage bdi')?.textContent"
     waiting = "document.getElementById('left')?.textContent"
 
-    async def visit(tab: Tab) -> None:
+    async def visit(tab: Any) -> None:
         await tab.open("?view=queue&queue=random-audit")
         await tab.until(f"!!{post}")
         first, num = await tab.value(post), int((await tab.value(waiting)).split()[0])
@@ -422,7 +265,7 @@ def test_a_queue_goes_on_after_each_answer_and_undo_comes_back(
 
 @pytest.mark.parametrize("queue", ["most-uncertain", "suspects", "duplicates"])
 def test_every_queue_shows_an_image_to_answer(drive: Any, queue: str) -> None:
-    async def visit(tab: Tab) -> None:
+    async def visit(tab: Any) -> None:
         await tab.open(f"?view=queue&queue={queue}&question=chibi")
         await tab.until("document.querySelectorAll('#stage .answer').length", 3)
         assert await tab.value("document.querySelectorAll('#stage .shot').length") >= 1
@@ -434,7 +277,9 @@ def test_every_queue_shows_an_image_to_answer(drive: Any, queue: str) -> None:
     drive(visit)
 
 
-def test_the_slider_counts_flips_and_saves_a_proposal(drive: Any, workspace: Workspace) -> None:
+def test_the_slider_counts_flips_saves_with_a_note_and_undoes(
+    drive: Any, workspace: Workspace
+) -> None:
     tile = "Number(document.querySelector('#flip-drop dd')?.textContent)"
     move = """(() => {
       const slider = document.getElementById("slider");
@@ -442,7 +287,7 @@ def test_the_slider_counts_flips_and_saves_a_proposal(drive: Any, workspace: Wor
       return Number(slider.value);
     })()"""
 
-    async def visit(tab: Tab) -> None:
+    async def visit(tab: Any) -> None:
         await tab.open("?view=thresholds&rule=background")
         await tab.until(tile, 0)
         await tab.value(move)
@@ -451,18 +296,45 @@ def test_the_slider_counts_flips_and_saves_a_proposal(drive: Any, workspace: Wor
         flips = await tab.value(tile)
         await tab.reload()
         await tab.until(tile, flips)
+        await tab.value("document.getElementById('why').value = 'too many flat ones'")
         await tab.click("#save")
-        await tab.until(
-            "document.querySelector('#saved pre')?.textContent.startsWith('ganime curate')"
-        )
+        row = "[...document.querySelectorAll('#saved tbody td')].map(one => one.textContent)"
+        await tab.until(f"{row}.includes('too many flat ones')")
+        assert (await tab.value(row))[2] == "ann"
+        assert [one.by for one in current(workspace, "characters")] == ["ann"]
+        await tab.click("#saved button")
+        await tab.until(f"{row}.length", 0)
 
     drive(visit)
-    name = workspace.list("datasets", "proposed_thresholds.json")
-    assert len(name) == 1
+    assert current(workspace, "characters") == []
+
+
+def test_two_models_stand_side_by_side_and_one_slider_moves_both(
+    trained: tuple[str, str], drive: Any
+) -> None:
+    sources = "[...document.querySelectorAll('#two img')].map(one => one.src.split('/').at(-1))"
+    move = """(() => {
+      const slider = document.querySelector("#two > input");
+      slider.value = 0; slider.dispatchEvent(new Event("input"));
+    })()"""
+
+    async def visit(tab: Any) -> None:
+        await tab.open("?view=models&model=bbbb&with=aaaa")
+        await tab.until("document.querySelectorAll('#two img').length", 2)
+        assert await tab.value(sources) == ["2500", "2000"]
+        await tab.value(move)
+        await tab.until(f"{sources}.join()", "1000,1000")
+        cells = "[...document.querySelectorAll('#compared tbody td')].map(one => one.textContent)"
+        # They were compared the other way round: A and B change places.
+        assert await tab.value(cells) == ["fd", "20", "30", "10 ± 4", "A is better"]
+        rows = "[...document.querySelectorAll('tbody tr')].map(one => one.textContent).join()"
+        assert "config.lr1.10.1" in await tab.value(rows)
+
+    drive(visit)
 
 
 def test_hostile_tags_run_nothing_and_links_lead_to_the_web_only(drive: Any) -> None:
-    async def visit(tab: Tab) -> None:
+    async def visit(tab: Any) -> None:
         await tab.open("?tag=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E&view=gallery")
         await tab.until("document.querySelectorAll('#chips .chip').length", 1)
         assert await tab.value("document.querySelectorAll('#chips img').length") == 0

@@ -1,15 +1,18 @@
 import asyncio
+import contextlib
 import socket
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.resolver import ThreadedResolver
 
 import ganime
 from ganime.errors import SourceRefused, SourceUnavailable
-from ganime.sources import Budget, SiteFacts
+from ganime.sources import Budget, SiteFacts, sessions
 from ganime.sources.addresses import AddressRefused, Guard, PublicResolver, is_loopback
 from ganime.sources.client import CannotConnect, Client, HostBusy, TurnedAway, user_agent
 from ganime.sources.coordinator import Coordinator
@@ -115,6 +118,56 @@ def test_a_closed_port_is_named():
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(CannotConnect, match=f"cannot reach {url}: connection refused; is it up"):
         get(url, url)
+
+
+@contextlib.contextmanager
+def silent_port():
+    """The URL of a port whose queue is full: what asks for a connection is dropped unanswered."""
+    with socket.socket() as server, contextlib.ExitStack() as stack:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_host_that_drops_what_is_sent_is_tried_twice_and_named(monkeypatch):
+    monkeypatch.setattr(sessions, "_TIMEOUT", aiohttp.ClientTimeout(sock_connect=0.3))
+    journal = []
+
+    async def work():
+        async with Client(FACTS, url, "tester") as client:
+            await client.recording(journal).get(url, purpose="list", max_bytes=9)
+
+    with silent_port() as url, pytest.raises(CannotConnect, match=f"{url}: it does not answer"):
+        asyncio.run(work())
+    assert [attempt.outcome for attempt in journal] == ["unreachable", "unreachable"]
+
+
+def test_a_name_that_nobody_knows_is_named(monkeypatch):
+    async def unknown(self, host, port=0, family=socket.AF_INET):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    async def at_once(attempt, at_least_s, *, loopback):
+        waits.append(attempt)
+
+    waits = []
+    monkeypatch.setattr(ThreadedResolver, "resolve", unknown)
+    monkeypatch.setattr("ganime.sources.client.back_off", at_once)
+    url = "http://boorru.example"
+    with pytest.raises(CannotConnect, match=r"boorru\.example: no host of that name is known"):
+        get(url, url)
+    assert waits == [0, 1, 2]
+
+
+def test_a_host_whose_robots_txt_cannot_be_had_is_named_as_unreachable(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(CannotConnect, match="connection refused"):
+        ask_of(rehearsing(url, coordinator=Coordinator(tmp_path)), f"{url}/a.png")
 
 
 def test_a_body_shorter_than_announced_is_truncated(serve):

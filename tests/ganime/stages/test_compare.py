@@ -7,12 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from ganime.errors import ConfigError
 from ganime.gans.dcgan import Dcgan
 from ganime.metrics.frechet import Frechet
 from ganime.rows import DecisionRow, MemberRow
 from ganime.stages import compare
 from ganime.stages.compare import CompareConfig, Comparison, Contender
+from ganime.stages.compare_tags import TagsConfig
 from ganime.stages.curate import CurateConfig
 from ganime.store.manifest import Provenance, Table
 from ganime.store.pixels import Dataset, write_shard
@@ -67,10 +67,18 @@ def generator(seed: int, recipe: Dcgan = RECIPE, resolution: int = 32) -> Genera
     return Generator(network, Blueprint(recipe, resolution), 100)
 
 
+def conditional(seed: int, tags: list[str]) -> Generator:
+    """One that was trained on images with tags that come together."""
+    torch.manual_seed(seed)
+    network = RECIPE.generator(32, len(tags)).eval()
+    examples = np.array([[1, 0, 0], [1, 1, 0], [1, 1, 1]], np.uint8)[:, : len(tags)]
+    return Generator(network, Blueprint(RECIPE, 32, tuple(tags), examples), 100)
+
+
 def run(store: Workspace, reference: Dataset, first: Contender, second: Contender) -> Comparison:
     return compare.run(
         store,
-        CompareConfig(resamples=10),
+        CompareConfig(resamples=10, tags=TagsConfig(num_fake=24)),
         first=first,
         second=second,
         reference=reference,
@@ -114,6 +122,35 @@ def test_every_common_tag_of_the_reals_is_looked_at(store: Workspace) -> None:
     assert all(gap.verdict.startswith("no difference shown") for gap in found.tags)
 
 
+def test_samples_asked_for_a_tag_are_held_against_the_reals_with_it(store: Workspace) -> None:
+    reals = write_dataset(store, "v1", range(NUM))
+    one, other = (Contender(id_, "girls/v1", conditional(i, TAGS)) for i, id_ in enumerate("ab"))
+
+    found = run(store, reals, one, other)
+
+    assert [gap.name for gap in found.asked] == ["solo", "smile"]
+    assert (found.asked_metric, found.unknown) == ("kid_colours", [])
+    assert all(gap.first != gap.second for gap in found.asked)
+    assert "kid_colours of samples asked for a tag" in "\n".join(found.lines())
+    sheet = Image.open(io.BytesIO(store.read_bytes("comparisons/a-b.tags.png")))
+    assert sheet.size == (15 * 32 + 16, 2 * 32)
+    real = reals.split("train")[0]
+    np.testing.assert_allclose(np.asarray(sheet)[:32, 10 * 32 + 16 :][:, :32], real)
+
+
+def test_only_what_both_can_be_asked_for_is_asked(store: Workspace) -> None:
+    reals = write_dataset(store, "v1", range(NUM))
+    one, fewer = (conditional(0, tags) for tags in (TAGS, TAGS[:1]))
+
+    found = run(store, reals, Contender("a", "girls/v1", one), Contender("b", "girls/v1", fewer))
+    assert ([gap.name for gap in found.asked], found.unknown) == (["solo"], ["smile"])
+    assert "not both can be asked for smile" in found.lines()
+
+    plain = Contender("b", "girls/v1", generator(1))
+    unasked = run(store, reals, Contender("a", "girls/v1", one), plain)
+    assert (unasked.asked, unasked.unknown) == ([], [])
+
+
 def test_images_that_only_one_was_trained_on_are_named(store: Workspace) -> None:
     write_dataset(store, "v1", range(NUM))
     reals = write_dataset(store, "v2", range(12, NUM + 4))
@@ -139,10 +176,15 @@ def test_other_latents_are_not_paired_and_other_sides_share_a_sheet(store: Works
     assert sheet.size == (8 * 64 + 16, 8 * 64)
 
 
-def test_models_of_different_datasets_need_a_reference() -> None:
-    one, other = ("a", "girls/v1"), ("b", "girls/v2")
+def test_what_an_imported_model_learned_from_is_not_told(store: Workspace) -> None:
+    reals = write_dataset(store, "v1", range(NUM))
+    one, other = (
+        Contender(name, f"girls/{v}", generator(0)) for name, v in (("a", "v1"), ("b", "gone"))
+    )
 
-    assert compare.choose_reference(one, one, "") == "girls/v1"
-    assert compare.choose_reference(one, other, "girls/v3") == "girls/v3"
-    with pytest.raises(ConfigError, match=r"a learned from girls/v1 and b .* --reference girls/v2"):
-        compare.choose_reference(one, other, "")
+    found = run(store, reals, one, other)
+
+    assert found.seen == (1.0, None)
+    assert (found.only_first, found.only_second, found.settings) == ({}, {}, [])
+    text = "\n".join(found.lines())
+    assert "A was trained on 100% of these images, B on images that are not here" in text

@@ -253,7 +253,7 @@ def test_a_judge_scores_so_that_less_is_better(workspace: Workspace) -> None:
 def test_a_metric_named_twice_and_an_unknown_extractor_are_wrong_settings() -> None:
     with pytest.raises(ConfigError, match="named twice"):
         EvaluateConfig.parse({"metrics": ["kid", "kid"]})
-    with pytest.raises(ConfigError, match="extractor: no extractorconfig is called 'vgg'; known: "):
+    with pytest.raises(ConfigError, match="extractor: no extractor is called 'vgg'; known: "):
         EvaluateConfig.parse({"extractor": "vgg"})
 
 

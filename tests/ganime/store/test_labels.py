@@ -80,10 +80,3 @@ def test_a_damaged_log_is_named(labels: LabelLog, tmp_path: Path) -> None:
     (tmp_path / "labels.db").write_bytes(b"not a database at all" * 100)
     with pytest.raises(StoreError, match=r"cannot use .*labels\.db"):
         labels.current()
-
-
-def test_a_store_without_files_says_so() -> None:
-    log = LabelLog(Workspace("memory://labels"))
-    assert log.current() == []
-    with pytest.raises(StoreError, match="label in a workspace on a disk"):
-        say(log, "a", True)

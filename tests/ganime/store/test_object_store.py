@@ -78,6 +78,21 @@ def test_keys_become_visible_and_are_listed_at_once(bucket):
     assert workspace.describe("x") == f"s3://{bucket}/keys/x"
 
 
+def test_what_another_machine_writes_is_seen_at_once(bucket):
+    import s3fs
+
+    workspace = Workspace(f"s3://{bucket}/two")
+    elsewhere = s3fs.S3FileSystem(skip_instance_cache=True)
+    for number in range(2):
+        assert len(workspace.list("labels")) == number
+        assert not workspace.exists(f"labels/{number}.json")
+        elsewhere.pipe_file(f"{bucket}/two/labels/{number}.json", b"[]")
+        assert workspace.exists(f"labels/{number}.json")
+    assert not workspace.create_bytes("labels/1.json", b"mine")
+    assert workspace.create_bytes("labels/2.json", b"mine")
+    assert [workspace.read_bytes(f"labels/{number}.json") for number in (1, 2)] == [b"[]", b"mine"]
+
+
 def test_a_crawl_on_s3_equals_one_on_a_disk(bucket, corpus, tmp_path):
     with PracticeServer(corpus) as booru:
         remote, local = Workspace(f"s3://{bucket}/whole"), Workspace(str(tmp_path / "local"))

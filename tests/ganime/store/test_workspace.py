@@ -31,6 +31,13 @@ def test_what_was_written_is_read_and_listed(workspace: Workspace) -> None:
     assert workspace.local_path("a/b/c.txt").read_bytes() == b"one"
 
 
+def test_of_those_who_create_a_key_one_succeeds(workspace: Workspace) -> None:
+    assert workspace.create_bytes("folder/key", b"first")
+    assert not workspace.create_bytes("folder/key", b"second")
+    assert workspace.read_bytes("folder/key") == b"first"
+    assert workspace.list("folder") == ["folder/key"]
+
+
 def test_writing_again_replaces(workspace: Workspace) -> None:
     workspace.write_bytes("key", b"old")
     workspace.write_bytes("key", b"new")

@@ -11,9 +11,9 @@ from ganime.gans.r3gan import R3gan
 from ganime.images import encode_png
 from ganime.store.workspace import Workspace
 from ganime.training.generator import Blueprint, Generator
+from ganime.training.keys import grid_key
 from ganime.training.sheets import (
     grid,
-    grid_key,
     nearest_sheet,
     progress_key,
     tag_grid,

@@ -1,4 +1,4 @@
-"""What stands between the web and the page: host, origin, token, size, and headers on every answer.
+"""What stands between the web and a page: host, origin, token, size, and headers on every answer.
 
 A page on another site can make a browser send requests to this machine, under a name of its own
 that resolves here (DNS rebinding) or across sites (CSRF). So the Host must be ours, a POST must
@@ -18,7 +18,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-COOKIE = "ganime_review"
+# What a page answers instead of the app: status and sentence -> content type and body.
+Tell = Callable[[int, str], tuple[bytes, bytes]]
+
 HEADER = (
     b"x-ganime"  # that only our own page can set: another site's would ask first and be refused
 )
@@ -40,6 +42,11 @@ _HEADERS = (
 _SAFE_METHODS = ("GET", "HEAD")
 
 
+def tell_error(status: int, message: str) -> tuple[bytes, bytes]:
+    """A refusal as plain JSON."""
+    return b"application/json", json.dumps({"error": message}).encode()
+
+
 class _RefusedError(Exception):
     """An answer instead of the app's."""
 
@@ -53,15 +60,29 @@ class Guard:
 
     Args:
         app: What it guards.
+        name: Of the command that serves it: in its cookie and in what it says.
         hosts: Names that this server answers to, without the port.
         token: What every request must know; empty for none, on loopback alone.
         max_body: Longest body of a request [bytes].
+        page_only: Whether a POST must carry `X-Ganime: NAME`. Where programs are clients too, that
+            it is JSON from no other site must do: a browser asks before it sends such a thing
+            across sites, and the question is refused here.
+        tell: How a refusal is written.
     """
 
     def __init__(
-        self, app: App, *, hosts: frozenset[str], token: str, max_body: int = MAX_BODY
+        self,
+        app: App,
+        *,
+        name: str,
+        hosts: frozenset[str],
+        token: str,
+        max_body: int = MAX_BODY,
+        page_only: bool = True,
+        tell: Tell = tell_error,
     ) -> None:
         self._app = app
+        self._name, self._page_only, self._tell = name, page_only, tell
         self._hosts = hosts
         self._token = token
         self._max_body = max_body
@@ -77,14 +98,15 @@ class Guard:
             headers = _headers(scope)
             self._check(scope, headers)
             if redirect := self._redirect(scope):
-                await _answer(send, 303, "", [(b"location", redirect), self._cookie()])
+                await _answer(send, 303, b"", [(b"location", redirect), self._cookie()])
                 return
             self._check_token(headers)
             if scope["method"] == "POST":
                 receive = await self._whole(receive)
             await self._app(scope, receive, _with_headers(send))
         except _RefusedError as refused:
-            await _answer(send, refused.status, str(refused), [])
+            kind, body = self._tell(refused.status, str(refused))
+            await _answer(send, refused.status, body, [(b"content-type", kind)])
 
     def _check(self, scope: Scope, headers: dict[bytes, list[bytes]]) -> None:
         hosts = headers.get(b"host", [])
@@ -102,8 +124,8 @@ class Guard:
         ours = {f"http://{host}", f"https://{host}"}
         if any(origin.decode("latin-1") not in ours for origin in origins):
             raise _RefusedError(403, "the request comes from another site")
-        if headers.get(HEADER) != [b"review"]:
-            raise _RefusedError(403, "the request lacks the header 'X-Ganime: review'")
+        if self._page_only and headers.get(HEADER) != [self._name.encode()]:
+            raise _RefusedError(403, f"the request lacks the header 'X-Ganime: {self._name}'")
         kind = headers.get(b"content-type", [b""])[0].split(b";")[0].strip().lower()
         if kind != b"application/json":
             raise _RefusedError(403, "the request is not application/json")
@@ -117,11 +139,11 @@ class Guard:
                 cookie = SimpleCookie(line.decode("latin-1"))
             except CookieError:
                 continue
-            if COOKIE in cookie:
-                given.append(cookie[COOKIE].value.encode("latin-1"))
+            if self._cookie_name in cookie:
+                given.append(cookie[self._cookie_name].value.encode("latin-1"))
         if not any(hmac.compare_digest(one, self._token.encode()) for one in given):
             raise _RefusedError(
-                401, "open the address that `ganime review` printed, with its token"
+                401, f"open the address that `ganime {self._name}` printed, with its token"
             )
 
     def _redirect(self, scope: Scope) -> bytes | None:
@@ -132,13 +154,17 @@ class Guard:
             return None
         if not hmac.compare_digest(given[0].encode(), self._token.encode()):
             raise _RefusedError(
-                401, "the token is wrong: open the address that `ganime review` printed"
+                401, f"the token is wrong: open the address that `ganime {self._name}` printed"
             )
         rest = urlencode(query, doseq=True)
         return f"/?{rest}".encode() if rest else b"/"
 
+    @property
+    def _cookie_name(self) -> str:
+        return f"ganime_{self._name}"
+
     def _cookie(self) -> tuple[bytes, bytes]:
-        text = f"{COOKIE}={self._token}; Path=/; HttpOnly; SameSite=Strict"
+        text = f"{self._cookie_name}={self._token}; Path=/; HttpOnly; SameSite=Strict"
         return b"set-cookie", text.encode()
 
     async def _whole(self, receive: Receive) -> Receive:
@@ -190,9 +216,8 @@ def _with_headers(send: Send) -> Send:
     return sending
 
 
-async def _answer(send: Send, status: int, error: str, headers: list[tuple[bytes, bytes]]) -> None:
-    body = json.dumps({"error": error}).encode() if error else b""
-    own = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    start = {"type": "http.response.start", "status": status, "headers": [*own, *headers]}
+async def _answer(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    length = (b"content-length", str(len(body)).encode())
+    start = {"type": "http.response.start", "status": status, "headers": [length, *headers]}
     await _with_headers(send)(start)
     await send({"type": "http.response.body", "body": body})

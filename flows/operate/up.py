@@ -1,0 +1,213 @@
+"""`ganime up`: everything that ganime needs to run by itself, on one machine, until Ctrl-C."""
+
+import itertools
+import logging
+import os
+import platform
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+from pydantic import Field
+
+from flows.operate import ServiceError, server
+from flows.operate.apply import apply
+from flows.operate.automations import SILENCE_S
+from flows.operate.check import require_in_order
+from flows.operate.plan import ROOT, Plan, load
+from flows.operate.processes import Child, Supervisor
+from flows.operate.runs import cancel_runs, close_runs
+from ganime.config import Config
+from ganime.store.workspace import Workspace
+
+log = logging.getLogger("ganime.up")
+Say = Callable[[str], None]
+
+
+class UpConfig(Config):
+    """What to start, and where."""
+
+    environment: str = Field("local", description="File of deployments/environments/.")
+    workspace: str = Field("", description="Folder or fsspec URL; the environment's if empty.")
+    port: int = Field(4200, ge=1, le=65535, description="Port of the server and its pages.")
+    review_port: int = Field(8400, ge=1, le=65535, description="Port of the review page.")
+    schedules: bool = Field(True, description="Whether deployments start by the clock.")
+    cpu_runs: int = Field(2, ge=1, description="Runs at once in each pool for CPUs.")
+    silence_s: int = Field(
+        SILENCE_S, ge=40, description="A run that is silent for so long counts as dead [s]."
+    )
+    start_s: float = Field(180, gt=0, description="How long to wait for the server [s].")
+    cancel_s: float = Field(
+        60, gt=0, description="How long runs may take to end on Ctrl-C [s]; 30 to save their work."
+    )
+    root: Path = Field(ROOT, description="Checkout that holds deployments/.")
+
+    def plan(self) -> Plan:
+        """What is deployed; the workspace is an absolute path, as workers run elsewhere.
+
+        Raises:
+            ConfigError: see `flows.operate.plan.load`.
+        """
+        there = load(self.root, self.environment).variables.get("GANIME_WORKSPACE", "workspace")
+        url, beside = (self.workspace, Path()) if self.workspace else (there, self.root)
+        place = url if "://" in url else str((beside / url).resolve())
+        given = {"GANIME_WORKSPACE": place}
+        return load(self.root, self.environment, variables=given, schedules=self.schedules)
+
+
+def up(config: UpConfig, say: Say) -> None:
+    """Start everything, keep it alive, and end all of it in good order on Ctrl-C or SIGTERM.
+
+    Args:
+        config: What to start.
+        say: Told the addresses once they answer.
+
+    Raises:
+        ConfigError: the deployments are not in order; says all that is wrong with them.
+        ServiceError: a port is taken, or a process does not stay alive.
+    """
+    plan = config.plan()
+    server.require_free(config.port, "another program", "--port")
+    server.require_free(config.review_port, "another program", "--review-port")
+    require_in_order(plan)
+    with _until_stopped() as stopped:
+        supervisor = Supervisor(plan.root, get_current_settings().home / "logs" / "ganime-up")
+        try:
+            _start(config, plan, supervisor, stopped, say)
+            for second in itertools.count():
+                if stopped.wait(1.0):
+                    break
+                supervisor.tend()
+                if second % 10 == 0:  # it may be an object store that has to be asked
+                    _start_review(config, plan, supervisor)
+        finally:
+            _wind_down(config, plan, supervisor, say)
+
+
+def _start(
+    config: UpConfig, plan: Plan, supervisor: Supervisor, stopped: threading.Event, say: Say
+) -> None:
+    environment = _environment(config, plan)
+    prefect = [sys.executable, "-m", "prefect"]
+    at = ["--host", server.HOST, "--port", str(config.port)]
+    first = Child("server", [*prefect, "server", "start", *at], environment)
+    supervisor.start(first)
+
+    def go_on() -> bool:
+        if not first.is_alive:
+            raise ServiceError(f"the server ended at once: {supervisor.last_words(first)}")
+        return not stopped.is_set()
+
+    if not server.wait_until_healthy(config.port, config.start_s, go_on):
+        return
+    apply(plan, server.api_url(config.port), config.silence_s)
+    for child in _workers(config, plan, environment):
+        supervisor.start(child)
+    _start_review(config, plan, supervisor)
+    say(f"runs and schedules: http://{server.HOST}:{config.port}")
+    review = "" if _has_pages(plan) else " (once something has been crawled)"
+    say(f"review page: http://{server.HOST}:{config.review_port}{review}")
+    say(f"logs: {supervisor.logs}")
+    say("Ctrl-C cancels the runs and ends everything")
+
+
+def _environment(config: UpConfig, plan: Plan) -> dict[str, str]:
+    return {
+        **os.environ,
+        **server.environment(config.port),
+        "GANIME_ROOT": str(plan.root),
+        "GANIME_REVIEW_URL": f"http://{server.HOST}:{config.review_port}",
+        "PYTHONPATH": _path(plan.root),
+    }
+
+
+def _path(root: Path) -> str:
+    """Import path for children that start in other folders."""
+    return os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+
+
+def _workers(config: UpConfig, plan: Plan, environment: dict[str, str]) -> Iterator[Child]:
+    """One worker for each pool.
+
+    That of a pool for GPUs is started where there is none as well: retraining then takes longer,
+    but it does not wait for ever.
+    """
+    for pool in filter(None, plan.pools.values()):
+        limit = 1 if pool.name.startswith("gpu") else config.cpu_runs
+        name = f"{pool.name}-{platform.node() or 'here'}"
+        command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool.name]
+        more = ["--type", pool.kind, "--name", name, "--limit", str(limit)]
+        kept = ["--install-policy", "never", "--no-create-pool-if-not-found"]
+        yield Child(f"worker-{pool.name}", [*command, *more, *kept], environment)
+
+
+def _start_review(config: UpConfig, plan: Plan, supervisor: Supervisor) -> None:
+    """The review page needs something to show: it is started when there is."""
+    if any(child.name == "review" for child in supervisor.children) or not _has_pages(plan):
+        return
+    where = ["--workspace", plan.variables["GANIME_WORKSPACE"], "--port", str(config.review_port)]
+    command = [sys.executable, "-m", "flows.cli", "review", *where]
+    supervisor.start(Child("review", command, _environment(config, plan)))
+
+
+def _has_pages(plan: Plan) -> bool:
+    return Workspace(plan.variables["GANIME_WORKSPACE"]).exists("manifests")
+
+
+def _wind_down(config: UpConfig, plan: Plan, supervisor: Supervisor, say: Say) -> None:
+    """Runs first, while their workers live to end them; the server last, to be told of it."""
+    url, pools = server.api_url(config.port), list(plan.pools)
+    by_name = {child.name: child for child in supervisor.children}
+    # Patient with a busy server: what is not cancelled now is killed.
+    is_served = "server" in by_name and server.healthy(config.port, timeout_s=30)
+    if is_served and (number := _ask(url, cancel_runs, pools, config.cancel_s)):
+        say(f"{number} run{'s' * (number > 1)} cancelled")
+    for child in [item for name, item in by_name.items() if name != "server"]:
+        supervisor.stop(child, patience_s=20)
+    if is_served:
+        _ask(url, close_runs, pools)
+    if "server" in by_name:
+        supervisor.stop(by_name["server"], patience_s=30)
+
+
+def _ask(url: str, question: Callable[..., Any], *arguments: object) -> int:
+    """Ask the server; one that has gone meanwhile must not keep the rest from ending."""
+
+    async def ask() -> int:
+        client: PrefectClient
+        async with get_client() as client:
+            return int(await question(client, *arguments))
+
+    try:
+        with temporary_settings({PREFECT_API_URL: url}):
+            return anyio.run(ask)
+    except (httpx.HTTPError, OSError) as error:
+        log.warning("the server does not answer: %s", error)
+        return 0
+
+
+@contextmanager
+def _until_stopped() -> Iterator[threading.Event]:
+    """Set by SIGINT or SIGTERM; both again only say that it is being done."""
+    stopped = threading.Event()
+
+    def stop(number: int, _frame: object) -> None:
+        if stopped.is_set():
+            log.warning("ending already: runs are given time to save their work")
+        stopped.set()
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

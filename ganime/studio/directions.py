@@ -1,0 +1,142 @@
+"""Ways to change a character: found without labels (GANSpace, 2004.02546), or named by tags."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError
+
+from ganime.errors import ConfigError, StoreError
+from ganime.store.workspace import Workspace
+from ganime.studio.engine import Engine, Floats
+
+NUM_PRINCIPAL = 10  # what a page has room for; later ones change little that is seen
+PRINCIPAL_SCALE = 3.0  # deviations: beyond, there are no training images to resemble
+NUM_LATENTS = 64  # over which a tag's difference is averaged
+MOST_TAGS = 100  # whose differences are kept; each costs a hundred passes of the mapping
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """One direction as a page offers it.
+
+    Attributes:
+        name: `pca-1`, or `tag:blue_hair`.
+        kind: How it was found.
+        scale: The amount, to either side, at which a slider ends.
+    """
+
+    name: str
+    kind: Literal["pca", "tag"]
+    scale: float
+
+
+def named(num_principal: int, tag_names: Sequence[str]) -> list[Named]:
+    """The directions of a model, the strongest first.
+
+    Args:
+        num_principal: How many can be found without labels.
+        tag_names: Its tags.
+    """
+    principal = [
+        Named(f"pca-{number + 1}", "pca", PRINCIPAL_SCALE)
+        for number in range(min(NUM_PRINCIPAL, num_principal))
+    ]
+    return [*principal, *(Named(f"tag:{tag}", "tag", 1.0) for tag in tag_names[:MOST_TAGS])]
+
+
+@dataclass(frozen=True, slots=True)
+class Directions:
+    """The directions of one model.
+
+    Attributes:
+        steps: By name, what an amount of 1 adds to a code, float32 [W]. Tags of a generator
+            without styles are not among them: they move in the tag vector itself.
+    """
+
+    steps: Mapping[str, Floats]
+
+    def move(self, engine: Engine, name: str, code: Floats, amount: float) -> Floats:
+        """A code [..., W] moved along a direction.
+
+        Raises:
+            ConfigError: there is no such direction.
+        """
+        if name in self.steps:
+            return code + np.float32(amount) * self.steps[name]
+        if _place(engine, name) is None:
+            known = [one.name for one in named(engine.num_principal, engine.tag_names)]
+            raise ConfigError(f"shift: no direction is {name!r:.80}; there are {', '.join(known)}")
+        return code
+
+    def shift_tags(self, engine: Engine, shift: Mapping[str, float], tags: Floats) -> Floats:
+        """A tag vector [T] moved along the tags that are no directions of codes."""
+        moved = tags.copy()
+        for name, amount in shift.items():
+            place = _place(engine, name)
+            if place is not None:
+                moved[place] = np.clip(moved[place] + amount, 0, 1)
+        return moved
+
+
+def _place(engine: Engine, name: str) -> int | None:
+    """Which entry of the tag vector a direction moves; None if it is none of these."""
+    kind, _, tag = name.partition(":")
+    movable = list(engine.tag_names[:MOST_TAGS]) if not engine.num_styles else []
+    return movable.index(tag) if kind == "tag" and tag in movable else None
+
+
+def find(workspace: Workspace, model_id: str, nimg: int, engine: Engine) -> Directions:
+    """The directions of a snapshot, found once and kept beside it.
+
+    Args:
+        workspace: Where; if nothing can be written there they are found again next time.
+        model_id: Of the model.
+        nimg: Of the snapshot.
+        engine: The snapshot.
+    """
+    key = f"models/{model_id}/studio/directions-{nimg:09d}.safetensors"
+    wanted = {one.name for one in named(engine.num_principal, engine.tag_names)}
+    if workspace.exists(key):
+        try:
+            kept = safetensors.numpy.load(workspace.read_bytes(key))
+        except (SafetensorError, ValueError):
+            log.warning("%s is damaged and is made again", workspace.describe(key))
+        else:
+            if kept.keys() <= wanted:
+                return Directions(kept)
+    found = computed(engine)
+    try:
+        workspace.write_bytes(key, safetensors.numpy.save(dict(found.steps)))
+    except StoreError as error:
+        log.warning("directions are not kept: %s", error)
+    return found
+
+
+def computed(engine: Engine) -> Directions:
+    """The directions of a generator."""
+    units, deviations = engine.principal(min(NUM_PRINCIPAL, engine.num_principal))
+    steps = {
+        f"pca-{number + 1}": np.ascontiguousarray(unit * deviation, np.float32)
+        for number, (unit, deviation) in enumerate(zip(units, deviations, strict=True))
+    }
+    return Directions({**steps, **_of_tags(engine)} if engine.num_styles else steps)
+
+
+def _of_tags(engine: Engine) -> Mapping[str, Floats]:
+    """Mean difference of the styles with a tag and without it, all else equal."""
+    if not engine.tag_names:
+        return {}
+    z = np.stack([engine.latents(seed) for seed in range(NUM_LATENTS)])
+    drawn = np.stack([engine.tags(seed, None, ()) for seed in range(NUM_LATENTS)])
+    steps = {}
+    for place, tag in enumerate(engine.tag_names[:MOST_TAGS]):
+        with_it, without = drawn.copy(), drawn.copy()
+        with_it[:, place], without[:, place] = 1, 0
+        difference = engine.codes(z, with_it, 1.0) - engine.codes(z, without, 1.0)
+        steps[f"tag:{tag}"] = difference.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return steps

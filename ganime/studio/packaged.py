@@ -1,0 +1,68 @@
+"""The one model of a model package, served without a workspace and without torch."""
+
+from functools import partial
+from pathlib import Path
+
+from ganime.lite.description import Description
+from ganime.lite.package import open_package
+from ganime.studio import directions
+from ganime.studio.models import Listed, Opened, UnknownModelError
+from ganime.studio.onnx_engine import OnnxEngine
+from ganime.studio.outlines import Outline
+
+
+class PackagedModel:
+    """A `Catalogue` of one model.
+
+    Args:
+        path: The package: `ganime models export --onnx` makes it.
+
+    Raises:
+        ConfigError: there is no such file, it has no graphs, or onnxruntime is missing.
+        WeightsError: it is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        package = open_package(path)
+        self._path, described = path, package.description
+        engine = OnnxEngine(package)
+        self._opened = Opened(
+            described.model_id,
+            described.nimg,
+            engine,
+            described.trained_on.dataset,
+            partial(directions.computed, engine),
+        )
+        self._listed = _listed(described, engine)
+
+    def listed(self) -> list[Listed]:
+        """See `Catalogue`."""
+        return [self._listed]
+
+    def opened(self, reference: str) -> Opened:
+        """See `Catalogue`; a reference is written as those of a workspace's models."""
+        head, _, shown = reference.partition("@")
+        one = self._opened
+        if not one.model_id.startswith(head) or shown not in ("", str(one.nimg)):
+            raise UnknownModelError(
+                f"no model is called {reference!r:.80}; {self._path} holds {one.reference}"
+            )
+        return one
+
+
+def _listed(described: Description, engine: OnnxEngine) -> Listed:
+    outline = Outline(
+        recipe=described.recipe,
+        resolution=engine.resolution,
+        tag_names=described.tag_names,
+        num_styles=engine.num_styles,
+        code_length=engine.code_length,
+        num_principal=engine.num_principal,
+    )
+    metrics = {
+        str(row["metric"]): value
+        for row in described.scores
+        if "metric" in row and isinstance(value := row.get("value"), float)
+    }
+    nimg, dataset = described.nimg, described.trained_on.dataset
+    return Listed(described.model_id, nimg, True, dataset, metrics, outline)

@@ -1,0 +1,82 @@
+"""What goes wrong, as `application/problem+json` (RFC 9457)."""
+
+import json
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from ganime.errors import ConfigError, GanimeError, StoreError, WeightsError
+from ganime.studio.batching import BusyError
+from ganime.studio.models import UnknownModelError
+from ganime.studio.schemas import Problem
+
+KIND = "application/problem+json"
+RETRY_S = 5  # when to ask again what was too slow
+# In the API's description, instead of what FastAPI says there by itself.
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": about,
+        "content": {KIND: {"schema": Problem.model_json_schema()}},
+    }
+    for status, about in (
+        ("4XX", "The request is wrong, or comes too early (429, with Retry-After)."),
+        ("5XX", "A model cannot be used (503), or it took too long (504)."),
+    )
+}
+log = logging.getLogger(__name__)
+
+
+def tell(status: int, detail: str) -> tuple[bytes, bytes]:
+    """A problem as content type and body."""
+    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
+    return KIND.encode(), json.dumps(problem.model_dump()).encode()
+
+
+def _told(status: int, detail: str, retry_after_s: int | None = None) -> Response:
+    headers = {} if retry_after_s is None else {"retry-after": str(retry_after_s)}
+    kind, body = tell(status, detail)
+    return Response(body, status, headers, kind.decode())
+
+
+def add_problems(app: FastAPI) -> None:
+    """Answer errors so."""
+
+    @app.exception_handler(BusyError)
+    def busy(request: Request, error: BusyError) -> Response:
+        return _told(429, str(error), error.retry_after_s)
+
+    @app.exception_handler(TimeoutError)
+    def slow(request: Request, error: TimeoutError) -> Response:
+        return _told(504, "it took too long: ask for fewer or smaller images", RETRY_S)
+
+    @app.exception_handler(UnknownModelError)
+    def unknown(request: Request, error: UnknownModelError) -> Response:
+        return _told(404, str(error))
+
+    @app.exception_handler(ConfigError)
+    def wrong(request: Request, error: ConfigError) -> Response:
+        return _told(422, str(error))
+
+    @app.exception_handler(WeightsError)
+    @app.exception_handler(StoreError)
+    def unusable(request: Request, error: GanimeError) -> Response:
+        log.warning("%s: %s", request.url.path, error)
+        return _told(503, "the model cannot be read; the server's log says why", RETRY_S)
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(request: Request, error: RequestValidationError) -> Response:
+        found = [f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors()]
+        return _told(422, "; ".join(found)[:2000])
+
+    @app.exception_handler(HTTPException)
+    def http(request: Request, error: HTTPException) -> Response:
+        return _told(error.status_code, str(error.detail))
+
+    @app.exception_handler(Exception)
+    def unexpected(request: Request, error: Exception) -> Response:
+        return _told(500, "something went wrong; the server's log says what")

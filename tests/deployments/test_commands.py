@@ -1,0 +1,111 @@
+"""`ganime up`, `deploy` and `doctor` as they are typed, and as the documents show them."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cyclopts import App
+
+from flows.cli import operate
+from flows.cli.options import DEFAULTS, register
+from flows.operate import doctor
+from flows.operate.plan import ROOT
+from flows.operate.up import UpConfig
+from ganime.errors import ConfigError
+
+
+@pytest.fixture
+def app() -> App:
+    app = App(name="ganime", default_parameter=DEFAULTS)
+    for command in (operate.up, operate.deploy, operate.doctor):
+        register(app, command)
+    return app
+
+
+def test_every_command_of_the_document_is_understood(app: App) -> None:
+    text = (ROOT / "docs" / "operating.md").read_text()
+    blocks = re.findall(r"^```(?:sh|bash)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    ours = re.findall(r"^ganime (?:up|deploy|doctor).*", "".join(blocks), re.MULTILINE)
+    assert len(ours) >= 5
+    for line in ours:
+        words = shlex.split(line, comments=True)[1:]
+        app.parse_args(words, exit_on_error=False, print_error=False)
+
+
+def test_the_document_names_every_deployment_and_environment() -> None:
+    text = (ROOT / "docs" / "operating.md").read_text()
+    names = re.findall(r"^  - name: (.+)$", (ROOT / "deployments/prefect.yaml").read_text(), re.M)
+    places = [path.stem for path in (ROOT / "deployments" / "environments").glob("*.yaml")]
+    assert [name for name in [*names, *places] if f"`{name}`" not in text] == []
+
+
+def test_a_workspace_is_meant_from_here_an_environments_from_the_checkout(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def workspace(url: str) -> str:
+        return UpConfig(root=checkout, workspace=url).plan().variables["GANIME_WORKSPACE"]
+
+    assert workspace("mine") == str(tmp_path / "mine")
+    assert workspace("") == str(checkout / "workspace")
+    assert workspace("s3://bucket/it") == "s3://bucket/it"
+
+
+def test_no_schedules_keeps_them_switched_off(checkout: Path) -> None:
+    plan = UpConfig(root=checkout, schedules=False).plan()
+    assert plan.deployments[0]["schedules"] == [
+        {"slug": "nightly", "cron": "0 3 * * *", "timezone": "Etc/UTC", "active": False}
+    ]
+
+
+def test_an_unknown_environment_is_one_sentence(checkout: Path) -> None:
+    with pytest.raises(ConfigError, match="no environment is called 'moon'"):
+        UpConfig(root=checkout, environment="moon").plan()
+
+
+def findings(checkout: Path, **settings: Any) -> dict[str, doctor.Finding]:
+    # Port 1: nobody but the administrator could listen there.
+    config = UpConfig.model_validate({"root": checkout, "port": 1, "review_port": 1, **settings})
+    return {finding.name: finding for finding in doctor.examine(config)}
+
+
+def test_the_doctor_says_what_is_missing_and_what_to_do(checkout: Path) -> None:
+    found = findings(checkout)
+    in_order = {name for name, finding in found.items() if finding.ok}
+    assert {"versions", "deployments", "workspace", "device", "weights"} <= in_order
+    assert found["server"].advice == "start it with `ganime up`"
+    assert found["review page"].advice == "`ganime review`"
+    assert all(bool(finding.advice) is not finding.ok for finding in found.values())
+
+
+def test_the_doctor_repeats_what_is_wrong_with_deployments(checkout: Path, change: Any) -> None:
+    change(
+        "nightly",
+        parameters={"workspace": "w", "wokr": 1, "weights": "gone.pth"},
+        work_pool={"name": "tpu"},
+    )
+    found = findings(checkout)
+    assert "wokr: flow work has no such parameter" in found["deployments"].found
+    assert "no deployments/pools/tpu.json" in found["deployments"].found
+    assert found["weights"].found == "no file gone.pth"
+
+
+def test_a_workspace_that_cannot_be_written_is_a_problem(checkout: Path) -> None:
+    found = findings(checkout, workspace="/proc/nothing")
+    assert not found["workspace"].ok
+    assert found["workspace"].advice == "name another with --workspace"
+
+
+def test_the_doctors_report_is_json_and_an_exit_status(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        operate.doctor(environment="moon", workspace=str(tmp_path), json=True)
+    assert stop.value.code == 1
+    report = json.loads(capsys.readouterr().out)
+    assert {"name", "ok", "found", "advice"} == set(report[0])
+    assert "no environment is called 'moon'" in report[-1]["found"]
