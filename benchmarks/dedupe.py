@@ -1,7 +1,7 @@
 """Near-duplicates among real pictures: which altered copies are found, and what is merged wrongly.
 
-    python benchmarks/dedupe.py ../shared/real                 # about 4 minutes
-    python benchmarks/dedupe.py ../shared/real --sets touhou --sheets merges
+    python benchmarks/dedupe.py ~/art                 # about 4 minutes
+    python benchmarks/dedupe.py ~/art --sets touhou --sheets merges
 
 Each folder of pictures is a set of its own. Copies are made here, so every true pair is known; two
 originals that are merged may be a repeat that the set really holds, so `--sheets` draws each such
