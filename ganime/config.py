@@ -117,6 +117,11 @@ def explain(error: ValidationError, model: type[BaseModel], whole: str = "settin
         if detail["type"] == "extra_forbidden":
             *path, name = detail["loc"]
             problems.append(f"{where}: {_unknown(str(name), _inner(model, path))}")
+        elif detail["type"] == "missing":
+            *path, name = detail["loc"]
+            field = _inner(model, path).model_fields.get(str(name))
+            wanted = field.description if field else None
+            problems.append(f"{where}: has no value; wanted: {wanted or 'one'}")
         else:
             message = detail["msg"].removeprefix("Value error, ")
             # A whole table would hide the message that names the setting in it.

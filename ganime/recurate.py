@@ -110,8 +110,8 @@ def find_dataset(workspace: Workspace, reference: str) -> DatasetRef:
     version = version or newest.get(name, "")
     if (name, version) not in known:
         there = ", ".join(f"{one}/{other}" for one, other in known) or "none yet"
-        asked = f"no dataset is {reference!r}" if reference else "which dataset?"
-        raise ConfigError(f"{asked}; {workspace.describe()} holds: {there}")
+        asked = f"no dataset is {reference!r};" if reference else "which dataset?"
+        raise ConfigError(f"{asked} {workspace.describe()} holds: {there}")
     return DatasetRef(name, version, 0)
 
 

@@ -249,7 +249,7 @@ class Discriminator(nn.Module):
                 normal_init(part)
             else:
                 scaled_init(part, SLOPE)
-        self.fit = TagProjection(num_tags, widths[-1]) if num_tags else None
+        self.fit = TagProjection(num_tags, widths[-1] * 16) if num_tags else None  # 4 x 4 px
 
     def forward(self, images: Tensor, tags: Tensor | None = None) -> Tensor:
         """Images [B, 3, R, R] in [-1, 1], tags [B, T] -> logits [B]."""
@@ -258,7 +258,7 @@ class Discriminator(nn.Module):
         features = self.layers(images)
         seen = features if self.deviation is None else self.deviation(features)
         logits = self.realness(seen).flatten()
-        return with_fit(logits, features.mean(dim=(2, 3)), self.fit, tags)
+        return with_fit(logits, features.flatten(1), self.fit, tags)
 
 
 class InputNoise(nn.Module):

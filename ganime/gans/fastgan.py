@@ -215,13 +215,13 @@ class Discriminator(nn.Module):
         self.realness = nn.Conv2d(widths[-1], 1, 4)
         self.decoder = _decoder(middle, resolution) if settings.reconstruction else None
         normal_init(self)
-        self.fit = TagProjection(num_tags, widths[-1]) if num_tags else None
+        self.fit = TagProjection(num_tags, widths[-1] * 16) if num_tags else None  # 4 x 4 px
 
     def forward(self, images: Tensor, tags: Tensor | None = None) -> Tensor:
         """Images [B, 3, R, R] in [-1, 1], tags [B, T] -> logits [B, 26], the whole's first."""
         parts = self.parts(images)
         whole = self.whole(parts)
-        logits = with_fit(self.realness(whole).flatten(), whole.mean(dim=(2, 3)), self.fit, tags)
+        logits = with_fit(self.realness(whole).flatten(), whole.flatten(1), self.fit, tags)
         of_parts = self.realness_of_parts(parts).flatten(1)
         return torch.cat([logits[:, None].to(of_parts.dtype), of_parts], dim=1)
 

@@ -119,25 +119,30 @@ class TagEmbedding(nn.Module):
 class TagProjection(nn.Module):
     """How well features go with tags: the projection discriminator's second term.
 
-    Miyato, Koyama: cGANs with Projection Discriminator, 2018, 1802.05637, equation 3; for several
-    tags at once, V·y is the sum of their vectors. Starts at zero, so the discriminator learns what
-    is real before what fits.
+    Miyato, Koyama: cGANs with Projection Discriminator, 2018, 1802.05637, equation 3: the product
+    of features with the tags' vector; as in StyleGAN2-ADA's code, of features gathered to that
+    vector's length. Gathering starts at zero, so that the discriminator begins with what is real;
+    the vectors are of unit variance from the start. Were it the vectors that start at zero, neither
+    side would give the other a direction, and the generator would be asked for nothing for tens of
+    thousands of images, by which time it has learned to let tags do the latent's work.
 
     Args:
         num_tags: T.
-        num_features: F.
+        num_features: F. Give all places of a map, not their mean: hair is above, shoes are below.
+        width: Length of the tags' vector.
     """
 
-    def __init__(self, num_tags: int, num_features: int) -> None:
+    def __init__(self, num_tags: int, num_features: int, width: int = 64) -> None:
         super().__init__()
-        self.vectors = nn.Linear(num_tags, num_features, bias=False)
-        nn.init.zeros_(self.vectors.weight)
+        self.embedding = TagEmbedding(num_tags, width)
+        self.gather = nn.Linear(num_features, width, bias=False)
+        nn.init.zeros_(self.gather.weight)
 
     def forward(self, features: Tensor, tags: Tensor) -> Tensor:
         """Features [B, F], tags [B, T] -> [B], to add to the logits."""
-        products: Tensor = features * self.vectors(tags)
-        # Over the root of F, so that many features do not make the term steep.
-        return products.sum(dim=1) / math.sqrt(features.shape[1])
+        gathered = self.gather(features)
+        products: Tensor = gathered * self.embedding(tags).to(gathered.dtype)
+        return products.sum(dim=1) / math.sqrt(products.shape[1])
 
 
 def with_tags(z: Tensor, embedding: TagEmbedding | None, tags: Tensor | None) -> Tensor:

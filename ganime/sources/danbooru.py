@@ -70,7 +70,7 @@ class Danbooru(WebSource):
         terms = Terms.of(tags)
         if not terms.words:
             raise ConfigError(
-                f"no tags: name what to fetch from {self.root}, for example tags='1girl solo'"
+                f"no tags: name what to fetch from {self.root}, for example --tags '1girl solo'"
             )
         for word in terms.ordering:
             raise ConfigError(f"the tag {word!r} cannot be used: posts are listed newest first")

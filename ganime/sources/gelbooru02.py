@@ -49,7 +49,7 @@ class Gelbooru02(WebSource):
         """
         if not tags.split():
             raise ConfigError(
-                f"no tags: name what to fetch from {self.root}, for example tags='1girl solo'"
+                f"no tags: name what to fetch from {self.root}, for example --tags '1girl solo'"
             )
         for tag in tags.split():
             if tag.lower().startswith(_OURS):

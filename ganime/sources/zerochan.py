@@ -86,7 +86,7 @@ class Zerochan(WebSource):
         words = _tags_of(tags)
         if not words and self.order != "fav":
             raise ConfigError(
-                "no tags: name what to fetch, for example tags='Hatsune Miku, Solo', "
+                "no tags: name what to fetch, for example --tags 'Hatsune Miku, Solo', "
                 "or set order='fav' for the most popular of all"
             )
         for word in words:

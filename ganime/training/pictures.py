@@ -34,8 +34,8 @@ def find_model(workspace: Workspace, reference: str) -> str:
         return fitting[0]
     if not known:
         raise ConfigError(f"{workspace.describe('models')} holds no model yet: train one first")
-    found = f"{len(fitting)} models begin with {reference!r}" if reference else "which model?"
-    raise ConfigError(f"{found}; {workspace.describe('models')} has {', '.join(known)}")
+    found = f"{len(fitting)} models begin with {reference!r};" if reference else "which model?"
+    raise ConfigError(f"{found} {workspace.describe('models')} has {', '.join(known)}")
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -126,7 +126,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 WRONG_HERE = [
     (["explain", "abcdef"], "nothing in"),
     (["diff", "a", "b"], "no dataset is 'a'; "),
-    (["curate"], "which dataset?; "),
+    (["curate"], "which dataset? "),
     (["curate", "--set", "chibi=7"], "--set chibi=7: wanted RULE.OPTION=VALUE"),
     (["labels", "next", "chibi"], "no classifier in"),
     (["labels", "suspects", "chibi", "--num", "0"], "--num. Must be >= 1"),

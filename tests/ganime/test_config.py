@@ -66,3 +66,11 @@ def test_a_broken_settings_file_is_named(tmp_path: Path) -> None:
         read_toml(broken)
     with pytest.raises(ConfigError, match=r"cannot read the settings file .*missing\.toml"):
         read_toml(tmp_path / "missing.toml")
+
+
+def test_a_setting_without_a_value_is_named_with_what_it_is() -> None:
+    class Folder(Config):
+        path: str = Field(description="A folder of images.")
+
+    with pytest.raises(ConfigError, match=r"^path: has no value; wanted: A folder of images\.$"):
+        Folder.parse({})

@@ -88,7 +88,7 @@ class Screen {
       el("p", { class: "soft" }, told.by ? `asked by ${told.by}: ` : "", told.steps.join(" · "),
         told.url ? [" · ", el("a", { href: told.url, rel: "noreferrer", target: "_blank" }, "its run")] : ""),
       told.error ? el("p", { class: "missing bad" }, told.error) : "",
-      told.result ? result(told.result) : "");
+      ...(told.result ? result(told.result) : []));
   }
 }
 

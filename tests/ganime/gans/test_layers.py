@@ -60,14 +60,21 @@ def test_embedded_tags_have_unit_variance_whatever_their_number() -> None:
     assert squares.tolist() == pytest.approx([1.0, 1.0, 0.0], abs=1e-5)
 
 
-def test_the_projection_is_the_product_with_the_sum_of_the_tags_vectors() -> None:
-    projection, features = TagProjection(3, 4), torch.randn(2, 4)
+def test_the_projection_is_the_product_of_gathered_features_with_the_tags_vector() -> None:
+    projection, features = TagProjection(3, 4, width=16), torch.randn(2, 4)
     tags = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
     assert projection(features, tags).tolist() == [0.0, 0.0]  # as it starts
-    torch.nn.init.normal_(projection.vectors.weight)
-    vectors = projection.vectors.weight.T
-    expected = (features[0] @ (vectors[0] + vectors[2])).item() / 2.0
-    assert projection(features, tags).tolist() == pytest.approx([expected, 0.0])
+    torch.nn.init.normal_(projection.gather.weight)
+    vector = projection.embedding(tags)[0]
+    expected = (projection.gather.weight @ features[0] @ vector).item() / 4.0
+    assert projection(features, tags).tolist() == pytest.approx([expected, 0.0], abs=1e-6)
+
+
+def test_a_projection_that_starts_at_zero_learns_from_its_first_update() -> None:
+    projection, features = TagProjection(3, 4), torch.randn(2, 4)
+    projection(features, torch.eye(3)[:2]).sum().backward()
+    assert projection.gather.weight.grad is not None
+    assert projection.gather.weight.grad.abs().sum() > 0
 
 
 def test_tags_stand_behind_the_latent_and_raise_the_logits() -> None:
@@ -75,7 +82,7 @@ def test_tags_stand_behind_the_latent_and_raise_the_logits() -> None:
     assert torch.equal(with_tags(z, embedding, tags), torch.cat([z, embedding(tags)], dim=1))
     assert torch.equal(with_tags(z, None, None), z)
     logits, features, projection = torch.zeros(2), torch.randn(2, 4), TagProjection(3, 4)
-    torch.nn.init.normal_(projection.vectors.weight)
+    torch.nn.init.normal_(projection.gather.weight)
     assert torch.equal(with_fit(logits, features, projection, tags), projection(features, tags))
     assert with_fit(logits, features, None, None) is logits
 

@@ -106,6 +106,7 @@ def test_a_person_at_the_keys_answers_more_than_sixty_images_a_minute(
         walls = []
         for _ in range(wanted):
             started = time.monotonic()
+            await tab.until(f"!!{_POST}")  # while the next page is fetched none is shown
             before = await tab.value(_POST)
             await tab.press("k")
             await tab.until(f"{_POST} !== {before!r} && ({loaded})")
