@@ -221,9 +221,9 @@ class Discriminator(nn.Module):
         """Images [B, 3, R, R] in [-1, 1], tags [B, T] -> logits [B, 26], the whole's first."""
         parts = self.parts(images)
         whole = self.whole(parts)
-        logits = with_fit(self.realness(whole).flatten(), whole.flatten(1), self.fit, tags)
-        of_parts = self.realness_of_parts(parts).flatten(1)
-        return torch.cat([logits[:, None].to(of_parts.dtype), of_parts], dim=1)
+        logits = [self.realness(whole).flatten(1), self.realness_of_parts(parts).flatten(1)]
+        # Tags are asked for in all parts: in the whole alone they would be a 26th of the loss.
+        return with_fit(torch.cat(logits, dim=1), whole.flatten(1), self.fit, tags)
 
     def drawn_again(self, images: Tensor) -> Tensor:
         """Images [B, 3, R, R] from their features at 8 px: [B, 3, R/2, R/2]."""

@@ -163,7 +163,7 @@ def with_tags(z: Tensor, embedding: TagEmbedding | None, tags: Tensor | None) ->
 def with_fit(
     logits: Tensor, features: Tensor, projection: nn.Module | None, tags: Tensor | None
 ) -> Tensor:
-    """Logits [B], plus how well features [B, F] go with the tags where there are any: [B].
+    """Logits [B] or [B, K], plus how well features [B, F] go with the tags where there are any.
 
     Raises:
         ValueError: a network with conditions was called without tags, or the other way round.
@@ -177,7 +177,7 @@ def with_fit(
     if projection is None or tags is None:
         return logits
     fit: Tensor = projection(features, tags)
-    return logits + fit
+    return logits + (fit if logits.dim() == 1 else fit[:, None])
 
 
 def widths_between(width: int, widest: int, resolution: int) -> list[int]:
