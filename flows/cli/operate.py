@@ -23,6 +23,7 @@ NoSchedulesOption = Annotated[
 ]
 ServerPortOption = Annotated[int, option(WHERE, "Port of the server and its pages."), _PORT]
 ReviewPortOption = Annotated[int, option(WHERE, "Port of the review page."), _PORT]
+StudioPortOption = Annotated[int, option(WHERE, "Port of the studio."), _PORT]
 
 
 def up(
@@ -31,11 +32,12 @@ def up(
     workspace: ServiceWorkspaceOption = "",
     port: ServerPortOption = 4200,
     review_port: ReviewPortOption = 8400,
+    studio_port: StudioPortOption = 8500,
     no_schedules: NoSchedulesOption = False,
     check: Annotated[bool, option(HOW, "Only check the deployments; start nothing.")] = False,
     debug: DebugOption = False,
 ) -> None:
-    """Start a server, workers, schedules and the review page; Ctrl-C ends all of it.
+    """Start a server, workers, schedules, the review page and the studio; Ctrl-C ends them.
 
     Examples:
 
@@ -55,6 +57,7 @@ def up(
         workspace=workspace,
         port=port,
         review_port=review_port,
+        studio_port=studio_port,
         schedules=not no_schedules,
     )
     if check:

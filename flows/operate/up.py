@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ from flows.operate.plan import ROOT, Plan, load
 from flows.operate.processes import Child, Supervisor
 from flows.operate.runs import cancel_runs, close_runs
 from ganime.config import Config
+from ganime.store.lineage import models
 from ganime.store.workspace import Workspace
+from ganime.training.keys import snapshots
 
 log = logging.getLogger("ganime.up")
 Say = Callable[[str], None]
@@ -39,6 +42,7 @@ class UpConfig(Config):
     workspace: str = Field("", description="Folder or fsspec URL; the environment's if empty.")
     port: int = Field(4200, ge=1, le=65535, description="Port of the server and its pages.")
     review_port: int = Field(8400, ge=1, le=65535, description="Port of the review page.")
+    studio_port: int = Field(8500, ge=1, le=65535, description="Port of the studio.")
     schedules: bool = Field(True, description="Whether deployments start by the clock.")
     cpu_runs: int = Field(2, ge=1, description="Runs at once in each pool for CPUs.")
     silence_s: int = Field(
@@ -76,7 +80,8 @@ def up(config: UpConfig, say: Say) -> None:
     """
     plan = config.plan()
     server.require_free(config.port, "another program", "--port")
-    server.require_free(config.review_port, "another program", "--review-port")
+    for page in _pages(config):
+        server.require_free(page.port, "another program", f"--{page.command}-port")
     require_in_order(plan)
     with _until_stopped() as stopped:
         supervisor = Supervisor(plan.root, get_current_settings().home / "logs" / "ganime-up")
@@ -87,7 +92,7 @@ def up(config: UpConfig, say: Say) -> None:
                     break
                 supervisor.tend()
                 if second % 10 == 0:  # it may be an object store that has to be asked
-                    _start_review(config, plan, supervisor)
+                    _start_pages(config, plan, supervisor)
         finally:
             _wind_down(config, plan, supervisor, say)
 
@@ -111,10 +116,11 @@ def _start(
     apply(plan, server.api_url(config.port), config.silence_s)
     for child in _workers(config, plan, environment):
         supervisor.start(child)
-    _start_review(config, plan, supervisor)
+    waiting = _start_pages(config, plan, supervisor)
     say(f"runs and schedules: http://{server.HOST}:{config.port}")
-    review = "" if _has_pages(plan) else " (once something has been crawled)"
-    say(f"review page: http://{server.HOST}:{config.review_port}{review}")
+    for page in _pages(config):
+        later = f" (once {page.once})" if page in waiting else ""
+        say(f"{page.title}: http://{server.HOST}:{page.port}{later}")
     say(f"logs: {supervisor.logs}")
     say("Ctrl-C cancels the runs and ends everything")
 
@@ -149,17 +155,53 @@ def _workers(config: UpConfig, plan: Plan, environment: dict[str, str]) -> Itera
         yield Child(f"worker-{pool.name}", [*command, *more, *kept], environment)
 
 
-def _start_review(config: UpConfig, plan: Plan, supervisor: Supervisor) -> None:
-    """The review page needs something to show: it is started when there is."""
-    if any(child.name == "review" for child in supervisor.children) or not _has_pages(plan):
-        return
-    where = ["--workspace", plan.variables["GANIME_WORKSPACE"], "--port", str(config.review_port)]
-    command = [sys.executable, "-m", "flows.cli", "review", *where]
-    supervisor.start(Child("review", command, _environment(config, plan)))
+@dataclass(frozen=True)
+class _Page:
+    """A page of ours that is served once the workspace has something to show.
+
+    Attributes:
+        title: What people call it.
+        command: Of `ganime`.
+        port: Where it listens.
+        is_due: Whether there is something to show.
+        once: The same in words.
+    """
+
+    title: str
+    command: str
+    port: int
+    is_due: Callable[[Workspace], bool]
+    once: str
 
 
-def _has_pages(plan: Plan) -> bool:
-    return Workspace(plan.variables["GANIME_WORKSPACE"]).exists("manifests")
+def _pages(config: UpConfig) -> list[_Page]:
+    return [
+        _Page(
+            "review page", "review", config.review_port, _has_posts, "something has been crawled"
+        ),
+        _Page("studio", "studio", config.studio_port, _has_model, "a generator has been trained"),
+    ]
+
+
+def _start_pages(config: UpConfig, plan: Plan, supervisor: Supervisor) -> list[_Page]:
+    """Start those that have something to show by now; gives the others."""
+    started = {child.name for child in supervisor.children}
+    missing = [page for page in _pages(config) if page.command not in started]
+    url = plan.variables["GANIME_WORKSPACE"]
+    due = [page for page in missing if page.is_due(Workspace(url))]
+    for page in due:
+        where = ["--workspace", url, "--port", str(page.port)]
+        command = [sys.executable, "-m", "flows.cli", page.command, *where]
+        supervisor.start(Child(page.command, command, _environment(config, plan)))
+    return [page for page in missing if page not in due]
+
+
+def _has_posts(workspace: Workspace) -> bool:
+    return workspace.exists("manifests")
+
+
+def _has_model(workspace: Workspace) -> bool:
+    return any(snapshots(workspace, model) for model in models(workspace))
 
 
 def _wind_down(config: UpConfig, plan: Plan, supervisor: Supervisor, say: Say) -> None:

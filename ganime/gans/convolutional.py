@@ -1,6 +1,7 @@
 """The networks of DCGAN (Radford et al. 1511.06434) and what recipes with them have in common.
 
-Registers nothing: `dcgan`, `lsgan` and `wgan_gp` do, each with its own loss.
+Registers nothing: `dcgan`, `lsgan` and `wgan_gp` do, each with its own loss, and `fastgan`, with
+networks of its own.
 """
 
 import itertools
@@ -31,12 +32,9 @@ SLOPE = 0.2  # of the discriminator's leaky ReLUs (1511.06434, 4)
 
 
 class ConvolutionalRecipe(Recipe):
-    """Base: two plain convolutional networks, each with its Adam."""
+    """Base: two convolutional networks whose channels halve as the side doubles; two Adams."""
 
     latent: int = Field(128, ge=1, description="Length of the latent vector.")
-    latents_are: Latents = Field(
-        "normal", description="Latent numbers: normal, or binary for -1 and 1 with equal chances."
-    )
     tag_width: int = Field(
         64, ge=1, description="Length of the vector that tags become, beside the latent."
     )
@@ -45,15 +43,6 @@ class ConvolutionalRecipe(Recipe):
         32, ge=4, description="Discriminator's channels at half resolution."
     )
     widest: int = Field(256, ge=4, description="No layer has more channels.")
-    upsampling: Upsampling = Field(
-        "nearest", description="Transposed 4x4 convolution, or nearest neighbour and 3x3."
-    )
-    extra_layers: int = Field(
-        0, ge=0, le=4, description="Further 3x3 convolutions at each of the generator's sides."
-    )
-    minibatch_deviation: bool = Field(
-        False, description="Show the discriminator how much images of a batch differ."
-    )
     lr_generator: float = Field(5e-4, gt=0, description="Adam's learning rate, generator.")
     lr_discriminator: float = Field(3e-4, gt=0, description="The same, discriminator.")
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first decay.")
@@ -63,6 +52,33 @@ class ConvolutionalRecipe(Recipe):
     def num_latents(self) -> int:
         """See `Recipe`."""
         return self.latent
+
+    def optimisers(
+        self, generator: nn.Module, discriminator: nn.Module
+    ) -> tuple[Optimizer, Optimizer]:
+        """See `Recipe`."""
+        betas = (self.beta1, self.beta2)
+        return (
+            Adam(generator.parameters(), self.lr_generator, betas, fused=True),
+            Adam(discriminator.parameters(), self.lr_discriminator, betas, fused=True),
+        )
+
+
+class PaperRecipe(ConvolutionalRecipe):
+    """Base: the paper's two networks."""
+
+    latents_are: Latents = Field(
+        "normal", description="Latent numbers: normal, or binary for -1 and 1 with equal chances."
+    )
+    upsampling: Upsampling = Field(
+        "nearest", description="Transposed 4x4 convolution, or nearest neighbour and 3x3."
+    )
+    extra_layers: int = Field(
+        0, ge=0, le=4, description="Further 3x3 convolutions at each of the generator's sides."
+    )
+    minibatch_deviation: bool = Field(
+        False, description="Show the discriminator how much images of a batch differ."
+    )
 
     @property
     def discriminator_norm(self) -> Norm:
@@ -101,18 +117,8 @@ class ConvolutionalRecipe(Recipe):
             num_tags=num_tags,
         )
 
-    def optimisers(
-        self, generator: nn.Module, discriminator: nn.Module
-    ) -> tuple[Optimizer, Optimizer]:
-        """See `Recipe`."""
-        betas = (self.beta1, self.beta2)
-        return (
-            Adam(generator.parameters(), self.lr_generator, betas, fused=True),
-            Adam(discriminator.parameters(), self.lr_discriminator, betas, fused=True),
-        )
 
-
-class BatchNormOrR1Recipe(ConvolutionalRecipe):
+class BatchNormOrR1Recipe(PaperRecipe):
     """Base: what keeps the discriminator in check is batch norm or R1, and noise if wanted."""
 
     batch_norm_discriminator: bool = Field(
@@ -150,12 +156,12 @@ class BatchNormOrR1Recipe(ConvolutionalRecipe):
 
     @property
     def discriminator_norm(self) -> Norm:
-        """See `ConvolutionalRecipe`."""
+        """See `PaperRecipe`."""
         return "batch" if self.batch_norm_discriminator else "none"
 
     @property
     def discriminator_noise(self) -> bool:
-        """See `ConvolutionalRecipe`."""
+        """See `PaperRecipe`."""
         return self.input_noise > 0
 
     def discriminator_penalty(

@@ -1,5 +1,5 @@
 """FastGAN (Liu, Zhu, Song, Elgammal: Towards Faster and Stabilized GAN Training for High-fidelity
-Few-shot Image Synthesis, 2021, 2101.04775), sized for minutes on a CPU. The default recipe.
+Few-shot Image Synthesis, 2021, 2101.04775), sized for minutes on a CPU.
 
 What makes it quick, of the paper: the discriminator says of every part of an image whether it is
 real, not of the image alone, so that one image teaches as much as many; gated linear units; coarse
@@ -20,9 +20,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import Adam, Optimizer
 
-from ganime.gans import GANS, Recipe, Step
+from ganime.gans import GANS, Step
+from ganime.gans.convolutional import ConvolutionalRecipe
 from ganime.gans.layers import (
     TagEmbedding,
     TagProjection,
@@ -40,18 +40,9 @@ COARSE = 4  # side [px] at which features are gathered to excite others
 
 
 @GANS.register("fastgan")
-class FastGan(Recipe):
+class FastGan(ConvolutionalRecipe):
     """Patch-wise discriminator, gated generator with skip-layer excitation."""
 
-    latent: int = Field(128, ge=1, description="Length of the latent vector.")
-    tag_width: int = Field(
-        64, ge=1, description="Length of the vector that tags become, beside the latent."
-    )
-    width_generator: int = Field(32, ge=4, description="Generator's channels at half resolution.")
-    width_discriminator: int = Field(
-        32, ge=4, description="Discriminator's channels at half resolution."
-    )
-    widest: int = Field(256, ge=4, description="No layer has more channels.")
     excitation: bool = Field(True, description="Coarse features excite fine ones.")
     loss: Literal["logistic", "hinge"] = Field(
         "logistic", description="Non-saturating cross entropy, or the paper's hinge."
@@ -65,15 +56,6 @@ class FastGan(Recipe):
     reconstruction_share: float = Field(
         0.5, gt=0, le=1, description="Share of the batch that is drawn again."
     )
-    lr_generator: float = Field(5e-4, gt=0, description="Adam's learning rate, generator.")
-    lr_discriminator: float = Field(3e-4, gt=0, description="The same, discriminator.")
-    beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first decay.")
-    beta2: float = Field(0.99, ge=0, lt=1, description="Adam's second decay.")
-
-    @property
-    def num_latents(self) -> int:
-        """See `Recipe`."""
-        return self.latent
 
     @property
     def separate_passes(self) -> bool:
@@ -87,16 +69,6 @@ class FastGan(Recipe):
     def discriminator(self, resolution: int, num_tags: int = 0) -> nn.Module:
         """See `Recipe`."""
         return Discriminator(self, resolution, num_tags)
-
-    def optimisers(
-        self, generator: nn.Module, discriminator: nn.Module
-    ) -> tuple[Optimizer, Optimizer]:
-        """See `Recipe`."""
-        betas = (self.beta1, self.beta2)
-        return (
-            Adam(generator.parameters(), self.lr_generator, betas, fused=True),
-            Adam(discriminator.parameters(), self.lr_discriminator, betas, fused=True),
-        )
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Cross entropy of real against fake (1406.2661, equation 1), or hinge (2101.04775, 5)."""

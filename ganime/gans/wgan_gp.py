@@ -9,13 +9,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ganime.gans import GANS, Step
-from ganime.gans.convolutional import ConvolutionalRecipe, Norm
+from ganime.gans.convolutional import Norm, PaperRecipe
 from ganime.gans.losses import wasserstein_loss
 from ganime.gans.penalties import Method, between, first_share, lipschitz_penalty
 
 
 @GANS.register("wgan_gp")
-class WganGp(ConvolutionalRecipe):
+class WganGp(PaperRecipe):
     """Wasserstein GAN with gradient penalty; numbers are those of the paper's algorithm 1."""
 
     norm_critic: Literal["layer", "none"] = Field(
@@ -52,7 +52,7 @@ class WganGp(ConvolutionalRecipe):
 
     @property
     def discriminator_norm(self) -> Norm:
-        """See `ConvolutionalRecipe`."""
+        """See `PaperRecipe`."""
         return self.norm_critic
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

@@ -272,6 +272,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, write_version: Any) -> Ite
         "root": str(checkout),
         "port": free_port(),
         "review_port": free_port(),
+        "studio_port": free_port(),
         "silence_s": 40,
         "cpu_runs": 3,
         "start_s": PATIENCE_S,

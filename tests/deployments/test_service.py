@@ -34,6 +34,7 @@ def test_it_says_where_everything_is(service: Any) -> None:
     said = service.output.read_text()
     assert f"http://127.0.0.1:{service.settings['port']}\n" in said
     assert f"http://127.0.0.1:{service.settings['review_port']} (once something" in said
+    assert f"http://127.0.0.1:{service.settings['studio_port']} (once a generator" in said
 
 
 def test_a_second_one_says_that_the_first_is_there(service: Any) -> None:
