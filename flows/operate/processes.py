@@ -1,18 +1,16 @@
 """Child processes: in sessions of their own, started again if they die, never left behind."""
 
-import logging
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.operate import ServiceError
 from flows.operate.leash import leashed
 
-log = logging.getLogger("ganime.up")
 # A process that dies this often within these seconds will not come right by itself.
 MAX_STARTS, WITHIN_S = 5, 600
 
@@ -47,10 +45,11 @@ class Supervisor:
     Args:
         folder: Where they run.
         logs: Where what they print is kept.
+        say: Told what happened to them that nobody had asked for.
     """
 
-    def __init__(self, folder: Path, logs: Path) -> None:
-        self.folder, self.logs = folder, logs
+    def __init__(self, folder: Path, logs: Path, say: Callable[[str], None]) -> None:
+        self.folder, self.logs, self._say = folder, logs, say
         self.children: list[Child] = []
         logs.mkdir(parents=True, exist_ok=True)
 
@@ -86,7 +85,7 @@ class Supervisor:
                     f"{child.name} ended {len(recent)} times within {WITHIN_S // 60} minutes, the "
                     f"last time with status {code}: {self.last_words(child)}"
                 )
-            log.warning("%s ended (status %d); started again", child.name, code)
+            self._say(f"{child.name} ended (status {code}); started again")
             self.start(child)
 
     def last_words(self, child: Child) -> str:
@@ -104,7 +103,7 @@ class Supervisor:
             try:
                 child.process.wait(patience_s)
             except subprocess.TimeoutExpired:
-                log.warning("%s did not end within %.0f s; killed", child.name, patience_s)
+                self._say(f"{child.name} did not end within {patience_s:.0f} s; killed")
                 child.process.kill()
                 child.process.wait()
         for pid in family:

@@ -33,6 +33,7 @@ from ganime.training.keys import snapshots
 
 log = logging.getLogger("ganime.up")
 Say = Callable[[str], None]
+_CONSOLE_LEVEL = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
 
 
 class UpConfig(Config):
@@ -83,8 +84,9 @@ def up(config: UpConfig, say: Say) -> None:
     for page in _pages(config):
         server.require_free(page.port, "another program", f"--{page.command}-port")
     require_in_order(plan)
-    with _until_stopped() as stopped:
-        supervisor = Supervisor(plan.root, get_current_settings().home / "logs" / "ganime-up")
+    with _until_stopped(say) as stopped:
+        logs = get_current_settings().home / "logs" / "ganime-up"
+        supervisor = Supervisor(plan.root, logs, say)
         try:
             _start(config, plan, supervisor, stopped, say)
             for second in itertools.count():
@@ -126,8 +128,10 @@ def _start(
 
 
 def _environment(config: UpConfig, plan: Plan) -> dict[str, str]:
+    # Our commands keep Prefect's own log from the console; that of children goes to files.
+    kept = {name: value for name, value in os.environ.items() if name != _CONSOLE_LEVEL}
     return {
-        **os.environ,
+        **kept,
         **server.environment(config.port),
         "GANIME_ROOT": str(plan.root),
         "GANIME_REVIEW_URL": f"http://{server.HOST}:{config.review_port}",
@@ -237,13 +241,13 @@ def _ask(url: str, question: Callable[..., Any], *arguments: object) -> int:
 
 
 @contextmanager
-def _until_stopped() -> Iterator[threading.Event]:
+def _until_stopped(say: Say) -> Iterator[threading.Event]:
     """Set by SIGINT or SIGTERM; both again only say that it is being done."""
     stopped = threading.Event()
 
     def stop(number: int, _frame: object) -> None:
         if stopped.is_set():
-            log.warning("ending already: runs are given time to save their work")
+            say("ending already: runs are given time to save their work")
         stopped.set()
 
     numbers = (signal.SIGINT, signal.SIGTERM)

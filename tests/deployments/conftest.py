@@ -248,8 +248,16 @@ def wait_for() -> Callable[..., Any]:
     return wait_until
 
 
+@pytest.fixture(scope="module")
+def service(only_service: Service) -> Service:
+    """A running `ganime up`; a file may end it."""
+    if only_service.process.poll() is not None:
+        only_service.launch()
+    return only_service
+
+
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory, write_version: Any) -> Iterator[Service]:
+def only_service(tmp_path_factory: pytest.TempPathFactory, write_version: Any) -> Iterator[Service]:
     """One `ganime up` for all files: its start takes longer than most tests."""
     checkout = make_checkout(tmp_path_factory.mktemp("checkout") / "checkout")
     # Elsewhere than the others' workspace, where nothing is to be seen, and so no review page.

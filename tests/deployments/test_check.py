@@ -109,8 +109,8 @@ def test_code_that_waits_for_a_limit_nobody_creates_is_found(checkout: Path) -> 
         "from prefect.concurrency.sync import concurrency\n\nwith concurrency('gpus'):\n    pass\n"
     )
     assert problems(checkout) == [
-        "tasks/slow.py: line 3: 'gpus' is no limit of flows/operate/limits.py (sites, gpu): it "
-        "would limit nothing"
+        "tasks/slow.py: line 3: 'gpus' is no limit of flows/operate/limits.py (gpu): it would "
+        "limit nothing"
     ]
 
 
@@ -131,7 +131,7 @@ def test_an_environment_changes_pools_variables_and_schedules_only(checkout: Pat
         "deployments: {on-demand: {parameters: {work: {note: docker}}}}\n"
     )
     plan = load(checkout, "docker")
-    nightly, on_demand, train = plan.deployments
+    nightly, on_demand, train, *_ = plan.deployments
     assert problems(checkout, "docker") == []
     assert {name: pool and pool.kind for name, pool in plan.pools.items()} == {
         "cpu-docker": "docker",

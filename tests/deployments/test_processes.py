@@ -33,7 +33,7 @@ def wait_for(question: Callable[[], object]) -> None:
 
 
 def test_stopping_a_child_ends_what_it_started(tmp_path: Path) -> None:
-    supervisor = Supervisor(tmp_path, tmp_path / "logs")
+    supervisor = Supervisor(tmp_path, tmp_path / "logs", print)
     child = python("family", FAMILY)
     supervisor.start(child)
     said = tmp_path / "logs" / "family.log"
@@ -49,7 +49,7 @@ def test_stopping_a_child_ends_what_it_started(tmp_path: Path) -> None:
 SUPERVISED = (
     "import os, sys, time; from pathlib import Path; "
     "from flows.operate.processes import Child, Supervisor; here = Path(sys.argv[1]); "
-    "supervisor = Supervisor(here, here / 'logs'); code = 'import time; time.sleep(600)'; "
+    "supervisor = Supervisor(here, here / 'logs', print); code = 'import time; time.sleep(600)'; "
     "child = Child('patient', [sys.executable, '-c', code], dict(os.environ)); "
     "supervisor.start(child); print(child.process.pid, flush=True); time.sleep(600)"
 )
@@ -68,7 +68,7 @@ def test_a_child_does_not_outlive_a_supervisor_that_was_killed(tmp_path: Path) -
 
 
 def test_a_child_that_does_not_listen_is_killed(tmp_path: Path) -> None:
-    supervisor = Supervisor(tmp_path, tmp_path / "logs")
+    supervisor = Supervisor(tmp_path, tmp_path / "logs", print)
     deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); "
     child = python("deaf", deaf + "time.sleep(600)")
     supervisor.start(child)
@@ -80,7 +80,7 @@ def test_a_child_that_does_not_listen_is_killed(tmp_path: Path) -> None:
 def test_a_dead_child_is_started_again_and_at_last_named_with_its_last_words(
     tmp_path: Path,
 ) -> None:
-    supervisor = Supervisor(tmp_path, tmp_path / "logs")
+    supervisor = Supervisor(tmp_path, tmp_path / "logs", print)
     child = python("poorly", "print('no such database'); raise SystemExit(3)")
     supervisor.start(child)
     for _ in range(MAX_STARTS - 1):

@@ -1,4 +1,4 @@
-"""The end of `ganime up`; it ends the server that the other files share, so its name comes last."""
+"""The end of `ganime up`, which the next file starts again."""
 
 import signal
 import sqlite3

@@ -126,6 +126,7 @@ def bucket() -> Iterator[str]:
             patch.setenv(name, value)
         import s3fs
 
+        s3fs.S3FileSystem.clear_instance_cache()  # those of other tests have other credentials
         s3fs.S3FileSystem().mkdir("ganime")
         yield "s3://ganime"
     s3.stop()

@@ -92,7 +92,7 @@ def test_signals_keep_their_size_through_both_networks() -> None:
 def test_tags_change_the_image_and_the_judgement() -> None:
     torch.manual_seed(0)
     generator, discriminator = SMALL.generator(32, 3), SMALL.discriminator(32, 3)
-    nn.init.normal_(discriminator.projection.vectors.weight)
+    nn.init.normal_(discriminator.projection.gather.weight)
     z, tags = torch.randn(2, 8), torch.eye(3)[:2]
     images = generator(z, tags)
     assert not torch.allclose(images, generator(z, tags.flip(0)))
@@ -108,7 +108,7 @@ def test_gradients_reach_every_weight_that_is_trained() -> None:
         for layer in network.modules():
             if isinstance(layer, Block):  # last layers start at zero and stop the gradient
                 nn.init.normal_(layer.layers[-1].weight, std=0.1)
-    nn.init.normal_(discriminator.projection.vectors.weight)
+    nn.init.normal_(discriminator.projection.gather.weight)
     tags = torch.ones(4, 3)
     F.softplus(discriminator(generator(torch.randn(4, 8), tags), tags)).mean().backward()
     for network in (generator, discriminator):
