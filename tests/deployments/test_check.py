@@ -131,7 +131,8 @@ def test_an_environment_changes_pools_variables_and_schedules_only(checkout: Pat
         "deployments: {on-demand: {parameters: {work: {note: docker}}}}\n"
     )
     plan = load(checkout, "docker")
-    nightly, on_demand, train, *_ = plan.deployments
+    by_name = {item["name"]: item for item in plan.deployments}
+    nightly, on_demand, train = (by_name[name] for name in ("nightly", "on-demand", "train"))
     assert problems(checkout, "docker") == []
     assert {name: pool and pool.kind for name, pool in plan.pools.items()} == {
         "cpu-docker": "docker",
