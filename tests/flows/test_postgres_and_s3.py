@@ -1,6 +1,7 @@
 """The pipeline where nothing lies on a disk: Prefect on PostgreSQL, the workspace on S3."""
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -128,7 +129,8 @@ def bucket() -> Iterator[str]:
 
         s3fs.S3FileSystem.clear_instance_cache()  # those of other tests have other credentials
         s3fs.S3FileSystem().mkdir("ganime")
-        yield "s3://ganime"
+        # A name of its own: what a machine copies for an address must not outlive the server.
+        yield f"s3://ganime/{secrets.token_hex(4)}"
     s3.stop()
 
 
