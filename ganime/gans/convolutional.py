@@ -14,6 +14,7 @@ from torch.optim import Adam, Optimizer
 
 from ganime.gans import Recipe, Step
 from ganime.gans.layers import (
+    LatentToMap,
     MinibatchDeviation,
     TagEmbedding,
     TagProjection,
@@ -205,7 +206,7 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         inputs = latent + (tag_width if num_tags else 0)
-        layers: list[nn.Module] = [nn.ConvTranspose2d(inputs, widths[0], 4, bias=False)]
+        layers: list[nn.Module] = [LatentToMap(inputs, widths[0])]
         layers += _followed(widths[0], extra_layers)
         for width_in, width_out in itertools.pairwise(widths):
             layers += _doubling(width_in, width_out, upsampling, bias=False)
@@ -217,7 +218,7 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor, tags: Tensor | None = None) -> Tensor:
         """z [B, Z], tags [B, T] -> images [B, 3, R, R] in [-1, 1]."""
-        images: Tensor = self.layers(with_tags(z, self.embedding, tags)[:, :, None, None])
+        images: Tensor = self.layers(with_tags(z, self.embedding, tags))
         return images
 
 

@@ -24,6 +24,8 @@ from torch.nn import functional as F
 from ganime.gans import GANS, Step
 from ganime.gans.convolutional import ConvolutionalRecipe
 from ganime.gans.layers import (
+    GatedLinearUnit,
+    LatentToMap,
     TagEmbedding,
     TagProjection,
     normal_init,
@@ -37,6 +39,7 @@ from ganime.gans.penalties import first_share
 SLOPE = 0.2  # of the discriminator's leaky ReLUs
 LEAP = 3  # doublings of the side that an excitation skips: 4 px to 32 px, 8 px to 64 px, …
 COARSE = 4  # side [px] at which features are gathered to excite others
+NARROW = 64  # channels in which reals are drawn again
 
 
 @GANS.register("fastgan")
@@ -109,9 +112,7 @@ class Generator(nn.Module):
         super().__init__()
         widths = widths_between(settings.width_generator, settings.widest, resolution)
         inputs = settings.latent + (settings.tag_width if num_tags else 0)
-        self.start = nn.Sequential(
-            nn.ConvTranspose2d(inputs, 2 * widths[0], 4, bias=False), *_gated(widths[0])
-        )
+        self.start = nn.Sequential(LatentToMap(inputs, 2 * widths[0]), *_gated(widths[0]))
         self.doublings = nn.ModuleList(
             _doubling(width_in, width_out) for width_in, width_out in itertools.pairwise(widths)
         )
@@ -125,7 +126,7 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor, tags: Tensor | None = None) -> Tensor:
         """z [B, Z], tags [B, T] -> images [B, 3, R, R] in [-1, 1]."""
-        features = [self.start(with_tags(z, self.embedding, tags)[:, :, None, None])]
+        features = [self.start(with_tags(z, self.embedding, tags))]
         for number, double in enumerate(self.doublings, 1):
             finer = double(features[-1])
             if LEAP <= number < LEAP + len(self.excitations):
@@ -185,7 +186,7 @@ class Discriminator(nn.Module):
             nn.Conv2d(middle, 1, 4),
         )
         self.realness = nn.Conv2d(widths[-1], 1, 4)
-        self.decoder = _decoder(middle, resolution) if settings.reconstruction else None
+        self.decoder = _decoder(middle, len(widths) - 2) if settings.reconstruction else None
         normal_init(self)
         self.fit = TagProjection(num_tags, widths[-1] * 16) if num_tags else None  # 4 x 4 px
 
@@ -205,7 +206,7 @@ class Discriminator(nn.Module):
 
 
 def _gated(width: int) -> list[nn.Module]:
-    return [nn.BatchNorm2d(2 * width), nn.GLU(dim=1)]
+    return [nn.BatchNorm2d(2 * width), GatedLinearUnit()]
 
 
 def _doubling(width_in: int, width_out: int) -> nn.Module:
@@ -224,9 +225,7 @@ def _halving(width_in: int, width_out: int) -> nn.Module:
     )
 
 
-def _decoder(width: int, resolution: int) -> nn.Module:
-    sides, narrow = widths_between(1, 1, resolution), 64
-    doublings = [
-        _doubling(width if number == 0 else narrow, narrow) for number in range(len(sides) - 2)
-    ]
-    return nn.Sequential(*doublings, nn.Conv2d(narrow, 3, 3, padding=1), nn.Tanh())
+def _decoder(width: int, num_doublings: int) -> nn.Module:
+    widths = [width, *[NARROW] * num_doublings]
+    doublings = [_doubling(*pair) for pair in itertools.pairwise(widths)]
+    return nn.Sequential(*doublings, nn.Conv2d(NARROW, 3, 3, padding=1), nn.Tanh())

@@ -1,6 +1,7 @@
 """Layers and initialisations that recipes share."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,55 @@ class MinibatchDeviation(nn.Module):
         channel = deviation.repeat_interleave(group).view(batch, 1, 1, 1)
         channel = channel.expand(batch, 1, height, width).to(features.dtype)
         return torch.cat([features, channel], dim=1)
+
+
+class LatentToMap(nn.Module):
+    """Latents as maps of 4 by 4 px: the transposed convolution that DCGAN begins with.
+
+    Over a single pixel it is a linear layer, and computed as one: in bfloat16 on a CPU the
+    convolution took five times as long.
+
+    Args:
+        latent: Z.
+        width: Channels C.
+    """
+
+    def __init__(self, latent: int, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(latent, 16 * width, bias=False)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """[B, Z] -> [B, C, 4, 4], channels last."""
+        places: Tensor = self.linear(z)
+        return places.view(len(z), 4, 4, -1).permute(0, 3, 1, 2)
+
+
+class GatedLinearUnit(nn.Module):
+    """One half of the channels opens and shuts the other (Dauphin et al. 1612.08083, 3).
+
+    `nn.GLU` gives gradients that are no longer channels last, and all layers before it pay: with
+    it FastGAN's generator took 1.6 times as long on a CPU.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, 2 C, H, W] -> [B, C, H, W]."""
+        gated: Tensor = _Gate.apply(x)  # type: ignore[no-untyped-call]
+        return gated
+
+
+class _Gate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        values, gates = x.chunk(2, dim=1)
+        opened = gates.sigmoid()
+        ctx.save_for_backward(values, opened)
+        return values * opened
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        values, opened = ctx.saved_tensors
+        of_values = gradient * opened
+        return torch.cat([of_values, of_values * values * (1 - opened)], dim=1)
 
 
 class EqualisedLinear(nn.Module):

@@ -2,11 +2,12 @@ import math
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from ganime.gans import Step
 from ganime.gans.fastgan import Discriminator, Excitation, FastGan, Generator
+from ganime.gans.layers import GatedLinearUnit
 
 SMALL = FastGan(latent=8, tag_width=4, width_generator=4, width_discriminator=4, widest=16)
 DRAWING = SMALL.model_copy(update={"reconstruction": 1.0, "reconstruction_share": 0.5})
@@ -51,8 +52,8 @@ def test_an_excitation_leaps_over_three_doublings(resolution: int, number: int) 
 def test_gates_halve_the_channels() -> None:
     generator = SMALL.generator(64)
     assert isinstance(generator, Generator)
-    assert isinstance(generator.start[2], nn.GLU)
-    assert generator.start(torch.randn(2, 8, 1, 1)).shape == (2, 16, 4, 4)
+    assert isinstance(generator.start[2], GatedLinearUnit)
+    assert generator.start(torch.randn(2, 8)).shape == (2, 16, 4, 4)
 
 
 def test_the_losses_are_the_cross_entropies_over_all_parts() -> None:

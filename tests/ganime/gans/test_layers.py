@@ -1,8 +1,11 @@
 import pytest
 import torch
+from torch.nn import functional as F
 
 from ganime.gans.layers import (
     EqualisedLinear,
+    GatedLinearUnit,
+    LatentToMap,
     MinibatchDeviation,
     TagEmbedding,
     TagProjection,
@@ -17,6 +20,26 @@ def test_widths_halve_up_to_the_widest() -> None:
     assert widths_between(64, 512, 64) == [512, 256, 128, 64]
     assert widths_between(64, 200, 64) == [200, 200, 128, 64]
     assert widths_between(8, 512, 32) == [32, 16, 8]
+
+
+def test_a_latent_becomes_a_map_as_by_a_transposed_convolution_over_one_pixel() -> None:
+    layer, z = LatentToMap(5, 3), torch.randn(2, 5)
+    weight = layer.linear.weight.view(4, 4, 3, 5).permute(3, 2, 0, 1)
+    wanted = F.conv_transpose2d(z[:, :, None, None], weight)
+    assert torch.allclose(layer(z), wanted, atol=1e-6)
+    assert layer(z).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_gates_and_their_gradients_are_torchs() -> None:
+    x = torch.randn(2, 6, 4, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.equal(GatedLinearUnit()(x), F.glu(x, dim=1))
+    assert torch.autograd.gradcheck(GatedLinearUnit(), x)
+
+
+def test_gradients_of_gates_stay_channels_last() -> None:
+    x = torch.randn(2, 6, 4, 4).contiguous(memory_format=torch.channels_last).requires_grad_()
+    (gradient,) = torch.autograd.grad(GatedLinearUnit()(x).square().sum(), x)
+    assert gradient.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_images_that_are_equal_have_no_deviation() -> None:
