@@ -14,7 +14,9 @@ from ganime.store.workspace import Workspace
 from ganime.training.keys import snapshots, trained_at
 from ganime.training.pictures import find_model
 
-RecipeName = Literal["dcgan", "lsgan", "wgan_gp", "progan", "stylegan2", "fastgan", "r3gan"]
+RecipeName = Literal[
+    "projected", "dcgan", "lsgan", "wgan_gp", "progan", "stylegan2", "fastgan", "r3gan"
+]
 Budget = Literal["minutes", "evening", "night"]
 NEWEST = "latest"
 

@@ -129,6 +129,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "progan": {"batch": 16, "cooldown": 0.2},
     "stylegan2": {"batch": 16, "cooldown": 0.2},
     "fastgan": {"batch": 16},
+    "projected": {"batch": 16},
     "r3gan": {"batch": 16},
 }
 # Networks for larger images: half the channels where the sides double, so that a step costs
@@ -142,6 +143,7 @@ LARGER: dict[str, dict[int, dict[str, Any]]] = {
     "lsgan": _NARROWER,
     "wgan_gp": _NARROWER,
     "fastgan": _NARROWER,
+    "projected": _NARROWER,
     "r3gan": {256: {"width": 16}, 512: {"width": 8}},
 }
 BUDGETS = {"minutes": 50_000, "evening": 500_000, "night": 2_000_000}  # images to show

@@ -181,7 +181,7 @@ def ablate(
         str, option(WHAT, "Dataset whose held-out images are the measure; this one by default.")
     ] = "",
     recipe: Annotated[
-        str, option(WHAT, "fastgan, dcgan, lsgan, wgan_gp, progan, stylegan2 or r3gan.")
+        str, option(WHAT, "projected, fastgan, dcgan, lsgan, wgan_gp, progan, stylegan2 or r3gan.")
     ] = "dcgan",
     budget: Annotated[Budget, option(WHAT, "How long: minutes, evening or night.")] = "minutes",
     nimg: Annotated[int | None, option(WHAT, "Images to show instead.", least=1)] = None,

@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 
 Features = npt.NDArray[np.float32]
 # Of ImageNet, as all torchvision weights expect them (torchvision.transforms presets).
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
 
 
 class Backbone:
@@ -151,8 +151,8 @@ def resize_uint8(images: npt.NDArray[np.uint8] | torch.Tensor, size: int) -> tor
 
 def normalise(pixels: torch.Tensor) -> torch.Tensor:
     """uint8 [B, 3, H, W] to float32 with ImageNet's mean 0 and deviation 1 per channel."""
-    mean = torch.tensor(_MEAN, device=pixels.device).view(1, 3, 1, 1)
-    std = torch.tensor(_STD, device=pixels.device).view(1, 3, 1, 1)
+    mean = torch.tensor(MEAN, device=pixels.device).view(1, 3, 1, 1)
+    std = torch.tensor(STD, device=pixels.device).view(1, 3, 1, 1)
     return (pixels.float() / 255 - mean) / std
 
 

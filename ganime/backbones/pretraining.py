@@ -8,6 +8,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,7 @@ from ganime.backbones.backbone import (
     normalise,
     resize_uint8,
 )
-from ganime.backbones.config import BackboneConfig, PretrainingConfig
+from ganime.backbones.config import Architecture, BackboneConfig, PretrainingConfig
 from ganime.backbones.networks import Trunk, build_trunk
 from ganime.config import digest_of
 from ganime.device import choose_device
@@ -55,6 +56,22 @@ def open_backbone(workspace: Workspace, config: BackboneConfig) -> Backbone:
     key = weights_key(config)
     learned = config.weights == "tags" and workspace.exists(key)
     return load_backbone(config, workspace.local_path(key) if learned else None)
+
+
+def learned_weights(workspace: Workspace, architecture: Architecture) -> Path:
+    """The weights that were last learned from tags in a workspace, as a local file.
+
+    Raises:
+        WeightsError: there are none of this architecture.
+    """
+    learned = workspace.list("backbones", "/weights.safetensors")
+    keys = [key for key in learned if key.startswith(f"backbones/{architecture}-tags-")]
+    if not keys:
+        raise WeightsError(
+            f"no {architecture} was learned from tags in {workspace.url}: run a crawl there "
+            "with --backbone-weights tags first, or give the path of other weights"
+        )
+    return workspace.local_path(max(keys, key=workspace.modified))
 
 
 def learnable_tags(tags: Sequence[frozenset[str]], config: PretrainingConfig) -> list[str]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganime.registry import Component, Registry
+from ganime.store.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,22 @@ class Recipe(Component):
     def num_latents(self) -> int:
         """Length Z of the latent vector."""
         raise NotImplementedError
+
+    def located(self, workspace: Workspace) -> Self:
+        """This recipe, the files that it wants of a workspace named by their paths.
+
+        Raises:
+            WeightsError: one of them is not there.
+        """
+        return self
+
+    def digest_of_inputs(self) -> str:
+        """Of files that decide what is trained beside the settings; empty where there are none.
+
+        Raises:
+            WeightsError: one of them is not there.
+        """
+        return ""
 
     @property
     def discriminator_steps(self) -> int:

@@ -24,6 +24,7 @@ from ganime.stages.evaluate_config import (
 )
 from ganime.store.manifest import Provenance, Table, from_arrow, read_part
 from ganime.store.workspace import Workspace
+from ganime.training.keys import config_key
 
 __all__ = [
     "EvaluateConfig",
@@ -99,6 +100,7 @@ def run(
     for metric in judge.lacking(table, "floor") if config.floor else ():
         rows = [_row(model_id, 0, found, FLOOR) for found in judge.floor(metric)]
         table.write(judge.part("floor", metric), rows, provenance)
+    _warn_of_flattery(workspace, model_id, extractor)
     times = {nimg: f"{nimg:09d}" for nimg in sorted(set(snapshots))}
     for nimg, when in times.items():
         if not (wanted := judge.lacking(table, when)):
@@ -110,6 +112,17 @@ def run(
             for row in rows:
                 log.info("evaluate: %s %.4g at %d images shown", row.metric, row.value, nimg)
     return _written(table, [judge.part(at, one) for at in times.values() for one in config.metrics])
+
+
+def _warn_of_flattery(workspace: Workspace, model_id: str, extractor: Extractor) -> None:
+    key = config_key(model_id)
+    described = json.loads(workspace.read_bytes(key)) if workspace.exists(key) else {}
+    if described.get("inputs") == extractor.weights_digest:
+        log.warning(
+            "evaluate: %s was trained through the features of %s, in which it is measured now; "
+            "compare it with other recipes by another --extractor",
+            *(model_id, extractor.name),
+        )
 
 
 class Judge:

@@ -16,7 +16,7 @@ from ganime.augmentations.diffaugment import DiffAugment
 from ganime.config import Config, digest_of
 from ganime.device import Device, Precision, choose_device, uses_bfloat16
 from ganime.errors import ConfigError
-from ganime.gans import GANS
+from ganime.gans import GANS, Recipe
 from ganime.gans.dcgan import Dcgan
 from ganime.gans.layers import num_parameters
 from ganime.store.manifest import Provenance
@@ -131,10 +131,17 @@ class TrainConfig(Config):
         return self
 
 
-def model_id(dataset_version: str, config: TrainConfig) -> str:
-    """Id of the model that these settings make of this dataset, the same on every machine."""
+def model_id(dataset_version: str, config: TrainConfig, inputs: str = "") -> str:
+    """Id of the model that these settings make of this dataset, the same on every machine.
+
+    Args:
+        dataset_version: Name and version.
+        config: The settings.
+        inputs: Of the recipe, see `Recipe.digest_of_inputs`.
+    """
     decisive = config.model_dump(mode="json", exclude=_NOT_IN_ID)
-    return digest_of(dataset_version, json.dumps(decisive, sort_keys=True), str(REVISION))
+    parts = [dataset_version, json.dumps(decisive, sort_keys=True), str(REVISION)]
+    return digest_of(*parts, *([inputs] if inputs else []))
 
 
 def run(
@@ -168,19 +175,23 @@ def run(
     Raises:
         ConfigError: the images are too few or of another size than `resolution`, or the dataset
             lacks a tag.
+        WeightsError: the recipe wants pretrained weights, and they cannot be had.
         TrainingDiverged: a loss is no longer finite, at lower learning rates neither.
     """
     _check(examples.images, config)
     examples = _with_tags(examples, config.tags)
-    identity = model_id(dataset_version, config)
+    recipe = config.recipe.located(workspace)
+    inputs = recipe.digest_of_inputs()
+    identity = model_id(dataset_version, config, inputs)
     if workspace.exists(finished_key(identity)):
         log.info("train: model %s is finished, nothing to do", identity)
         return identity
     device = choose_device(config.device)
     with isolated(config.num_threads), joined(device) as world:
-        make = partial(_trainer, config, examples, device, world)
+        make = partial(_trainer, config, recipe, examples, device, world)
         if world.leads:
             described = _describe(identity, config, dataset_version, examples, make())
+            described["inputs"] = inputs
             workspace.write_text(config_key(identity), json.dumps(described, indent=2))
         provenance = Provenance(
             stage="train",
@@ -247,7 +258,7 @@ def _schedule(config: TrainConfig) -> Schedule:
 
 
 def _trainer(
-    config: TrainConfig, examples: Examples, device: torch.device, world: World
+    config: TrainConfig, recipe: Recipe, examples: Examples, device: torch.device, world: World
 ) -> Trainer:
     batches = Batches(
         examples,
@@ -266,7 +277,7 @@ def _trainer(
         seed=config.seed,
     )
     return Trainer(
-        config.recipe,
+        recipe,
         config.resolution,
         batches,
         total=config.nimg,

@@ -26,6 +26,7 @@ TINY: dict[str, dict[str, Any]] = {
     "lsgan": CONVOLUTIONAL,
     "wgan_gp": CONVOLUTIONAL,
     "fastgan": CONVOLUTIONAL,
+    "projected": {**CONVOLUTIONAL, "mixed": 4, "features": {"weights": "none"}},
     "progan": {"latent": 8, "tag_width": 4, "width": 4, "widest": 16, "shares": [1.0]},
     "r3gan": {"latent": 8, "width": 4, "widest": 16},
     "stylegan2": {"latent": 16, "channel_base": 512, "channel_max": 16, "mapping_layers": 2},
@@ -98,7 +99,7 @@ def test_the_networks_agree_on_shapes_and_ranges(
         logits = recipe.discriminator(resolution, num_tags)(images, *conditions(tags))
     assert images.shape == (2, 3, resolution, resolution)
     assert images.isfinite().all()
-    assert logits.shape in ((2,), (2, 26))  # of the image, or of its parts as well
+    assert logits.shape in ((2,), (2, 26), (2, 98))  # of the image, or of its parts as well
     assert logits.isfinite().all()
 
 

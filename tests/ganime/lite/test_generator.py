@@ -76,6 +76,7 @@ WIDTHS = {"width_generator": 4, "width_discriminator": 4}
 OTHERS: dict[str, dict[str, Any]] = {
     "fastgan": {**TINY, **WIDTHS},
     "lsgan": {**TINY, **WIDTHS},
+    "projected": {**TINY, **WIDTHS},
     "progan": {**TINY, "width": 4, "shares": [1.0]},
     "r3gan": {**TINY, "width": 4},
     "wgan_gp": {**TINY, **WIDTHS},

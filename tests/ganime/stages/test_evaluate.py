@@ -15,6 +15,7 @@ from ganime.stages import evaluate
 from ganime.stages.evaluate import EvaluateConfig
 from ganime.store.manifest import Table
 from ganime.store.workspace import Workspace
+from ganime.training.keys import config_key
 
 CONFIG = EvaluateConfig(num_fake=60)
 
@@ -169,6 +170,16 @@ def test_small_sets_are_warned_of(workspace: Workspace, caplog: pytest.LogCaptur
 
     assert "60 generated images for 100 features" in caplog.text
     assert "200 real images" not in caplog.text
+
+
+@pytest.mark.parametrize("through", ["", "another", "fixed"])
+def test_a_model_is_not_flattered_silently_by_the_features_it_was_trained_through(
+    through: str, workspace: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    inputs = ColourExtractor().weights_digest if through == "fixed" else through
+    workspace.write_text(config_key("m"), json.dumps({"inputs": inputs}))
+    run(workspace, [100])
+    assert ("was trained through the features of" in caplog.text) == (through == "fixed")
 
 
 def test_too_few_reals_are_refused(workspace: Workspace) -> None:

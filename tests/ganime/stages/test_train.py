@@ -10,11 +10,14 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from ganime.augmentations.plain import Plain
-from ganime.errors import ConfigError, TrainingDiverged
+from ganime.backbones.networks import build_trunk, digest_of_weights
+from ganime.errors import ConfigError, TrainingDiverged, WeightsError
 from ganime.gans import Step
 from ganime.gans.dcgan import Dcgan
+from ganime.gans.projected import Projected
 from ganime.gans.r3gan import R3gan
 from ganime.rows import MetricRow
 from ganime.stages.train import TrainConfig, model_id, run
@@ -22,6 +25,7 @@ from ganime.store.manifest import Table
 from ganime.store.workspace import Workspace
 from ganime.training.batches import Examples
 from ganime.training.checkpoint import checkpoint_key, checkpoints, load_checkpoint
+from ganime.training.keys import config_key
 from ganime.training.loop import Progress
 from ganime.training.snapshot import load_generator, snapshots
 
@@ -354,3 +358,31 @@ def test_training_leaves_the_callers_random_numbers_alone(
     run(workspace, CONFIG, Examples(images), VERSION, "run-1")
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.get_num_threads() == threads
+
+
+def test_other_weights_behind_the_same_path_make_another_model(
+    workspace: Workspace, images: np.ndarray, tmp_path: Path
+) -> None:
+    path = tmp_path / "weights.safetensors"
+    features = {"architecture": "mobilenet_v2", "weights": str(path)}
+    recipe = Projected.model_validate({**SMALL, "mixed": 4, "features": features})
+    config = CONFIG.model_copy(update={"recipe": recipe, "nimg": 4})
+    ids = []
+    for seed in (1, 1, 2):
+        save_file(build_trunk("mobilenet_v2", seed).network.state_dict(), path)
+        ids.append(run(workspace, config, Examples(images), VERSION, "run"))
+    assert ids[0] == ids[1] != ids[2]
+    described = json.loads(workspace.read_bytes(config_key(ids[0])))
+    assert described["inputs"] == digest_of_weights(
+        build_trunk("mobilenet_v2", 1).network.state_dict()
+    )
+
+
+def test_weights_that_were_never_learned_are_named_before_anything_is_written(
+    workspace: Workspace, images: np.ndarray
+) -> None:
+    recipe = Projected.model_validate({**SMALL, "features": {"weights": "tags"}})
+    config = CONFIG.model_copy(update={"recipe": recipe})
+    with pytest.raises(WeightsError, match="no mobilenet_v2 was learned from tags in"):
+        run(workspace, config, Examples(images), VERSION, "run")
+    assert workspace.list("models") == []
