@@ -1,6 +1,7 @@
 """Which addresses may be asked: the site's own, never a private one that an answer points at."""
 
 import ipaddress
+import re
 import socket
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -9,6 +10,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
 from ganime.errors import SourceRefused
+
+_UP_TO_PATH = re.compile(r"[^/?#]*//[^/?#]*")  # RFC 3986, 3.2: what ends the authority
 
 
 class AddressRefused(SourceRefused):
@@ -27,6 +30,12 @@ def is_loopback(host: str) -> bool:
 
 def host_of(url: str) -> str:
     """Host of a URL in lower case, empty if it has none."""
+    found = _UP_TO_PATH.match(url)
+    return _host_at(found.group() if found else url)
+
+
+@lru_cache(maxsize=1000)  # thousands of files lie on a few hosts
+def _host_at(url: str) -> str:
     try:
         return (urlsplit(url).hostname or "").lower()
     except ValueError:  # for example an unclosed bracket

@@ -9,7 +9,6 @@ from ganime.sources.manners import Manners
 from ganime.sources.request import Request
 from ganime.sources.retries import RETRIED, TryAgain
 
-_CHUNK = 1 << 16
 _CHALLENGES = (
     b"just a moment",
     b"challenge-platform",
@@ -67,7 +66,7 @@ async def read_body(response: aiohttp.ClientResponse, request: Request) -> str |
         response.close()
         return "too_large"
     try:
-        async for chunk in response.content.iter_chunked(_CHUNK):
+        while chunk := await response.content.readany():
             body.append(chunk)
             if body.size > body.max_bytes:
                 response.close()

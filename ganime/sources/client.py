@@ -258,7 +258,6 @@ class Client:
 
     async def _exchange(self, request: Request) -> URL | str | None:
         url = request.asked
-        origin = str(url.origin())
         budget = await self._manners.budget(url, request.purpose)
         try:
             async with (
@@ -280,6 +279,7 @@ class Client:
         except aiohttp.InvalidURL as error:
             raise AddressRefused(f"{str(url)!r:.200} is not an address") from error
         except (aiohttp.ClientError, OSError) as error:
+            origin = str(url.origin())
             if problem := no_connection(origin, error):
                 raise problem from error
             if isinstance(error, TimeoutError):

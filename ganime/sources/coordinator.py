@@ -67,7 +67,7 @@ class Coordinator:
         self._folder = folder
         self._lock = threading.Lock()
         self._looked_for_dead = 0.0
-        self._unwritten: dict[tuple[str, str], str] = {}  # notes by crawl and key
+        self._unwritten: dict[tuple[str, str], Callable[[], str]] = {}  # by crawl and key
         self._commits: list[Callable[[], None]] = []
         self._writing = threading.RLock()
         self._timer: threading.Timer | None = None
@@ -224,10 +224,11 @@ class Coordinator:
             raise
         self._commits.remove(commit)
 
-    def note(self, crawl_id: str, key: str, content: str) -> None:
+    def note(self, crawl_id: str, key: str, content: Callable[[], str]) -> None:
         """Write ahead what came of a post, until its manifest is committed.
 
-        A moment later, with those that follow.
+        A moment later, with those that follow; `content` is called then, from any thread, and
+        never if the manifest comes first.
         """
         with self._lock:
             self._unwritten[crawl_id, key] = content
@@ -273,11 +274,9 @@ class Coordinator:
                 return
             for commit in self._commits.copy():
                 commit()
+            rows = [(*name, content()) for name, content in notes.items()]
             with self._transaction():
-                self._database.executemany(
-                    "INSERT OR REPLACE INTO journal VALUES (?, ?, ?)",
-                    [(*name, content) for name, content in notes.items()],
-                )
+                self._database.executemany("INSERT OR REPLACE INTO journal VALUES (?, ?, ?)", rows)
                 for name in notes:
                     self._unwritten.pop(name, None)
 

@@ -18,12 +18,13 @@ from ganime.errors import SourceRefused
 from ganime.rows import ListingRow
 from ganime.sources import Page, Post, Source
 from ganime.sources.client import Client
+from ganime.sources.settled import Columns
 from ganime.store.manifest import Provenance, Table, from_arrow, read_footer
 from ganime.store.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
-_POST_FIELDS = tuple(item.name for item in dataclasses.fields(Post))
+_POST = Columns(Post)
 # What makes a new version of a post. Scores and times change daily and mean nothing here.
 _WATCHED = (
     *("file_url", "site_md5", "rating", "state", "width", "height", "parent_id", "source_link"),
@@ -226,7 +227,7 @@ class Listing:
             query=self._query.tags,
             position=position,
             version=version,
-            **{name: _storable(getattr(post, name)) for name in _POST_FIELDS},
+            **{name: _storable(getattr(post, name)) for name in _POST.names},
         )
 
     def _next_version(self, row: ListingRow, post: Post) -> ListingRow:
@@ -240,7 +241,7 @@ def listing_table(workspace: Workspace, query: Query) -> Table[ListingRow]:
 
 def post_of(row: Any) -> Post:
     """The post of a listing row or a post row."""
-    return Post(**{name: getattr(row, name) for name in _POST_FIELDS})
+    return Post(**_POST.of(row))
 
 
 def _differs(row: ListingRow, post: Post) -> bool:

@@ -11,7 +11,8 @@ from ganime.sources.client import Client
 from ganime.sources.concurrently import run_all
 from ganime.sources.coordinator import Coordinator
 from ganime.sources.earlier import Key, key_of
-from ganime.sources.settling import Before, Settled, Settler, Terms
+from ganime.sources.settled import Settled
+from ganime.sources.settling import Before, Settler, Terms
 from ganime.store.originals import Originals
 from ganime.store.workspace import Workspace
 

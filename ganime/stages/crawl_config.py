@@ -39,7 +39,7 @@ class CrawlConfig(Config):
     ratings: tuple[Rating, ...] = Field(
         ("general", "unknown"), min_length=1, description="Posts of other ratings are skipped."
     )
-    shard_size: int = Field(100, ge=1, le=10_000, description="Posts that are committed together.")
+    shard_size: int = Field(250, ge=1, le=10_000, description="Posts that are committed together.")
     max_bytes: int = Field(50_000_000, ge=1, description="Longer files are not fetched [bytes].")
     user: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9 _.@+/:-]*$")] = Field(
         "", description="Named to the site: your account there, or how to reach you."

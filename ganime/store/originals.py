@@ -57,10 +57,11 @@ class Originals:
             StoreError: no space, no permission.
         """
         image_id = hashlib.sha256(content).hexdigest()
-        if self.has(image_id):
-            return image_id
         if self._staging is None:
-            self._workspace.write_bytes(self.key(image_id), content)
+            if not self.has(image_id):
+                self._workspace.write_bytes(self.key(image_id), content)
+            return image_id
+        if image_id in self._staged:
             return image_id
         path = f"{self._name}-{next(self._numbers)}"
         with self._translated(), open(path, "xb", buffering=0) as file:  # noqa: PTH123
@@ -109,7 +110,7 @@ class Originals:
             group = self._staged.copy()
             _flush(group.values())
             for image_id, path in group.items():
-                _move(path, self._target(image_id))
+                _place(path, self._target(image_id))
                 del self._staged[image_id]
 
     def get(self, image_id: str) -> bytes:
@@ -155,7 +156,11 @@ def _flush(paths: Collection[str]) -> None:
             raise OSError(code, os.strerror(code))
 
 
-def _move(path: str, target: str) -> None:
+def _place(path: str, target: str) -> None:
+    # Looked for only here, one after another: between downloads each look costs several times that.
+    if os.path.exists(target):  # noqa: PTH110
+        os.unlink(path)  # noqa: PTH108 - written once
+        return
     try:
         os.replace(path, target)  # noqa: PTH105
     except FileNotFoundError:

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.resolver import ThreadedResolver
+from yarl import URL
 
 import ganime
 from ganime.errors import SourceRefused, SourceUnavailable
@@ -288,6 +289,41 @@ def test_this_machine_is_asked_without_the_proxy(serve, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     server = serve(answering(lambda: web.Response(body=b"x")))
     assert get(server.url, server.url).content == b"x"
+
+
+def test_a_public_site_is_asked_through_the_environments_proxy(serve, monkeypatch, tmp_path):
+    proxy = serve(answering(lambda: web.Response(body=b"x")))
+    monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//me:secret@"))
+    client = Client(FACTS, "http://booru.example", coordinator=Coordinator(tmp_path))
+    received = ask_of(client, "http://booru.example/a.png")
+    assert (received.content, received.url) == (b"x", "http://booru.example/a.png")
+    assert {str(request.url) for request in proxy.requests} == {
+        "http://booru.example/robots.txt",
+        "http://booru.example/a.png",
+    }
+    said = proxy.requests[0].headers["Proxy-Authorization"]
+    assert said == aiohttp.encode_basic_auth("me", "secret")
+
+
+@pytest.mark.parametrize("no_proxy", ["booru.example", "*"])
+def test_a_host_in_no_proxy_is_asked_directly(monkeypatch, no_proxy):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", no_proxy)
+    assert asyncio.run(is_asked_directly("http://booru.example/a.png"))
+
+
+async def is_asked_directly(url):
+    opened = sessions.Sessions(Guard("http://booru.example", FACTS.hosts), "tester")
+    try:
+        return opened.of(URL(url)) is opened.of(URL("http://127.0.0.1"))
+    finally:
+        await opened.close()
+
+
+def test_a_proxy_that_cannot_be_used_is_named_and_left_aside(monkeypatch, caplog):
+    monkeypatch.setenv("https_proxy", "socks5://me:secret@127.0.0.1:9")
+    assert asyncio.run(is_asked_directly("https://booru.example/a.png"))
+    assert "https_proxy is socks5://127.0.0.1:9" in caplog.text
 
 
 @pytest.mark.parametrize("wrong", [{"rate_per_s": 0}, {"rate_per_s": 1e9}, {"in_flight": 0}])

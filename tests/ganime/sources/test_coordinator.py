@@ -161,7 +161,7 @@ def noted(folder, key, wait_s=5.0):
 
 
 def test_notes_outlive_the_process_and_are_forgotten_when_committed(tmp_path):
-    Coordinator(tmp_path).note("crawl", "post/1", "{}")
+    Coordinator(tmp_path).note("crawl", "post/1", lambda: "{}")
     assert noted(tmp_path, "post/1") == {"post/1": "{}"}
     again = Coordinator(tmp_path)
     assert again.notes("crawl", ["post/1", "post/2"]) == {"post/1": "{}"}
@@ -171,7 +171,7 @@ def test_notes_outlive_the_process_and_are_forgotten_when_committed(tmp_path):
 
 def test_a_note_that_was_forgotten_at_once_is_never_written(tmp_path):
     coordinator = Coordinator(tmp_path)
-    coordinator.note("crawl", "post/1", "{}")
+    coordinator.note("crawl", "post/1", lambda: "{}")
     coordinator.forget("crawl", ["post/1"])
     assert noted(tmp_path, "post/1", wait_s=0.2) == {}
 
@@ -180,7 +180,7 @@ def test_no_note_is_written_before_what_it_says_is_true(tmp_path):
     coordinator = Coordinator(tmp_path)
     told = []
     with coordinator.noting_after(lambda: told.append(noted(tmp_path, "post/1", wait_s=0))):
-        coordinator.note("crawl", "post/1", "{}")
+        coordinator.note("crawl", "post/1", lambda: "{}")
         assert noted(tmp_path, "post/1") == {"post/1": "{}"}
     assert told == [{}]
 
@@ -191,7 +191,7 @@ def test_after_an_error_all_is_noted_at_once(tmp_path):
 
     def settle():
         with coordinator.noting_after(lambda: commits.append(1)):
-            coordinator.note("crawl", "post/1", "{}")
+            coordinator.note("crawl", "post/1", lambda: "{}")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -208,7 +208,7 @@ def test_a_note_whose_commit_fails_is_not_written_by_others_either(tmp_path):
 
     def settle():
         with coordinator.noting_after(fail):
-            coordinator.note("crawl", "post/1", "{}")
+            coordinator.note("crawl", "post/1", lambda: "{}")
             raise RuntimeError
 
     with pytest.raises(StoreError):

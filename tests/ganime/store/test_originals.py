@@ -90,11 +90,11 @@ from pathlib import Path
 from ganime.store.originals import Originals
 from ganime.store.workspace import Workspace
 originals = Originals(Workspace(sys.argv[1]), Path(sys.argv[2]))
-print("ready", flush=True)
 while True:
     for _ in range(20):
         originals.put(os.urandom(20_000))
     originals.commit()
+    print("ready", flush=True)
 """
 
 
@@ -102,7 +102,7 @@ def test_killed_at_any_moment_every_visible_original_is_whole(workspace, staging
     for moment in (0.01, 0.03, 0.07, 0.15):
         command = [sys.executable, "-c", KILLED, workspace.url, str(staging)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE)
-        process.stdout.readline()
+        process.stdout.readline()  # the first are there, however slow the machine
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(moment)
         process.kill()
