@@ -32,10 +32,11 @@ import torch
 from PIL import Image
 
 from ganime.backbones import BackboneConfig, load_backbone
+from ganime.borders import border_colour
 from ganime.classifiers.active import next_to_label
 from ganime.classifiers.head import Examples, Features, HeadConfig, fit_head
 from ganime.classifiers.thresholds import choose_threshold
-from ganime.images import border_colour, decode
+from ganime.images import decode
 from ganime.practice.corpus import Corpus, PracticeConfig
 from ganime.stages.pad import pad_to_square
 

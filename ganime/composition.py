@@ -3,18 +3,21 @@
 All is measured on a small copy, so sizes are shares and not pixels.
 """
 
+import math
 from dataclasses import dataclass
-from typing import TypeVar
 
 import cv2
 import numba
 import numpy as np
 import numpy.typing as npt
 
-from ganime.images import Pixels, border_pixels, median_colour
+from ganime.borders import border_pixels, median_colour
+from ganime.connected import Mask, figures
+from ganime.images import Pixels
 
 NEAR = 24  # levels of 255: JPEG noise stays below, a pale line on white above
 _GROUND_FRACTION = 0.5  # of the border: with less of one colour there is no ground
+_HALF = 1 << 13  # rounds what is shifted by 14 bits
 _GROUND_BORDER = 2  # width of the border that shows the ground [px]
 _CUT_PART = 0.05  # of the largest figure's area: smaller parts, as a signature, may touch the frame
 _FIGURE_PART = 0.15  # of the largest figure's area: smaller parts are props and marks
@@ -22,9 +25,6 @@ _FIGURE_PART = 0.15  # of the largest figure's area: smaller parts are props and
 # are left, as companions stand that close.
 _BRIDGE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 
-Mask = npt.NDArray[np.bool_]
-Labels = npt.NDArray[np.int32]
-Level = TypeVar("Level", np.uint8, np.int32)
 Colour = npt.NDArray[np.int16]
 
 
@@ -39,22 +39,17 @@ class Composition:
     touched_bottom: float
 
 
-def composition(content: Mask) -> Composition:
+def composition(solid: Pixels) -> Composition:
     """Count the figures, and see which sides of the frame they touch.
 
     Args:
-        content: True where a picture differs from its ground [H, W].
+        solid: `ganime.connected.filled`: 0 on the ground around the figures, uint8 [H, W].
     """
-    solid = filled(content)
-    labels, areas = _parts(np.asarray(cv2.dilate(solid, _BRIDGE), np.uint8))
-    largest = areas.max(initial=1)
-    touching = areas >= _CUT_PART * largest
-    left, top, right, bottom = (
-        round(float((touching[part] & (line > 0)).mean()), 6)
-        for part, line in zip(_frame(labels), _frame(solid), strict=True)
-    )
+    parts = np.asarray(cv2.dilate(solid, _BRIDGE), np.uint8)
+    found = figures(parts, solid, _CUT_PART, _FIGURE_PART)
+    left, top, right, bottom = (round(share, 6) for share in found.touched)
     return Composition(
-        figures=int(np.count_nonzero(areas >= _FIGURE_PART * largest)),
+        figures=found.num,
         touched_left=left,
         touched_top=top,
         touched_right=right,
@@ -74,16 +69,15 @@ def colour_spread(image: Pixels, content: Mask | None = None) -> float:
     Returns:
         Levels of 255, 0 to 128.
     """
-    some = np.ascontiguousarray(image[::2, ::2])  # half the rows and columns say as much
-    chroma = np.asarray(cv2.cvtColor(some, cv2.COLOR_RGB2YCrCb), np.uint8)
-    where = np.ones(image.shape[:2], np.bool_) if content is None else content
-    num, *sums = _sums(chroma, where[::2, ::2])
+    if content is None:
+        content = np.ones(image.shape[:2], np.bool_)
+    num, *sums = _sums(image, content)
     if not num:
         return 0.0
     red_mean, blue_mean, red, blue, both = (value / num for value in sums)
     red, blue, both = red - red_mean**2, blue - blue_mean**2, both - red_mean * blue_mean
-    smaller = (red + blue) / 2 - np.hypot((red - blue) / 2, both)
-    return round(float(np.sqrt(max(0.0, smaller))), 6)
+    smaller = (red + blue) / 2 - math.hypot((red - blue) / 2, both)
+    return round(math.sqrt(max(0.0, smaller)), 6)
 
 
 def ground_colour(image: Pixels) -> Colour | None:
@@ -105,64 +99,24 @@ def close(image: Pixels, colour: Colour) -> Pixels:
     return np.asarray(cv2.inRange(image, low, high), np.uint8)
 
 
-def large(content: Mask | Pixels, fraction: float) -> Pixels:
-    """1 in connected parts of at least this fraction of the largest one's area, uint8 [H, W]."""
-    labels, areas = _parts(content.view(np.uint8))
-    return _chosen(labels, areas >= fraction * areas.max(initial=1))
-
-
-def filled(content: Mask) -> Pixels:
-    """0 where the ground is in touch with the outside, else 1, uint8 [H, W]."""
-    ground = (~content).view(np.uint8)
-    outside = cv2.copyMakeBorder(ground, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
-    _, labels = cv2.connectedComponents(outside, connectivity=4)
-    return np.asarray(labels[1:-1, 1:-1] != labels[0, 0]).view(np.uint8)
-
-
-def _frame(image: npt.NDArray[Level]) -> list[npt.NDArray[Level]]:
-    """The outermost lines: left, top, right, bottom."""
-    return [image[:, 0], image[0], image[:, -1], image[-1]]
-
-
-def _parts(content: Pixels) -> tuple[Labels, npt.NDArray[np.int64]]:
-    """Connected parts: the label of each pixel [H, W], 0 on the ground, and areas by label, the
-    ground's as 0. (OpenCV's own statistics take three times as long as its labels.)
-    """
-    num, found = cv2.connectedComponents(content, connectivity=8)
-    labels = np.asarray(found, np.int32)
-    return labels, _areas(labels, num)
-
-
 @numba.njit(cache=True, nogil=True)
 def _sums(image: Pixels, where: Mask) -> tuple[int, int, int, int, int, int]:
-    """Of an image [H, W, (Y, Cr, Cb)]: number of pixels, sums of Cr, Cb, Cr², Cb², Cr·Cb.
+    """Of an image [H, W, RGB]: number of pixels, sums of Cr, Cb, Cr², Cb², Cr·Cb.
 
-    Sums of whole numbers are exact, so that equal pictures have equal facts everywhere.
+    Half the rows and columns say as much. The chroma is that of T.871 in whole numbers, 14 bits
+    behind the point, and sums of whole numbers are exact: equal pictures have equal facts
+    everywhere.
     """
     num = red = blue = red_red = blue_blue = red_blue = 0
-    for row in range(image.shape[0]):
-        for column in range(image.shape[1]):
+    for row in range(0, image.shape[0], 2):
+        for column in range(0, image.shape[1], 2):
             if where[row, column]:
-                one, other = int(image[row, column, 1]) - 128, int(image[row, column, 2]) - 128
+                level = int(image[row, column, 0]), int(image[row, column, 2])
+                light = 4899 * level[0] + 9617 * int(image[row, column, 1]) + 1868 * level[1]
+                light = (light + _HALF) >> 14
+                one = ((level[0] - light) * 11682 + _HALF) >> 14
+                other = ((level[1] - light) * 9241 + _HALF) >> 14
                 num, red, blue = num + 1, red + one, blue + other
                 red_red, blue_blue = red_red + one * one, blue_blue + other * other
                 red_blue += one * other
     return num, red, blue, red_red, blue_blue, red_blue
-
-
-@numba.njit(cache=True, nogil=True)
-def _areas(labels: Labels, num: int) -> npt.NDArray[np.int64]:
-    areas = np.zeros(num, np.int64)
-    for label in labels.flat:
-        areas[label] += 1
-    areas[0] = 0
-    return areas
-
-
-@numba.njit(cache=True, nogil=True)
-def _chosen(labels: Labels, wanted: Mask) -> Pixels:
-    chosen = np.empty(labels.shape, np.uint8)
-    for row in range(labels.shape[0]):
-        for column in range(labels.shape[1]):
-            chosen[row, column] = wanted[labels[row, column]]
-    return chosen

@@ -18,10 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
+from ganime.borders import border_colour
 from ganime.config import Config, digest_of
 from ganime.detectors import Box
 from ganime.errors import ConfigError, ImageError, ManifestError
-from ganime.images import Pixels, border_colour, decode
+from ganime.images import Pixels, decode
 from ganime.rows import FaceRow, PaddedRow
 from ganime.scaling import resize
 from ganime.store.manifest import Manifest, Provenance, Table, from_arrow, read_part
@@ -29,7 +30,7 @@ from ganime.store.originals import Originals
 from ganime.store.pixels import write_shard
 from ganime.store.workspace import Workspace
 
-REVISION = 2
+REVISION = 3
 log = logging.getLogger(__name__)
 
 Colour = tuple[int, int, int]

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ganime.images import border_colour
+from ganime.borders import border_colour
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

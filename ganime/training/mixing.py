@@ -8,9 +8,10 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from ganime.borders import border_colour
 from ganime.errors import ConfigError, ImageError
 from ganime.gans import StyleNetwork
-from ganime.images import border_colour, decode
+from ganime.images import decode
 from ganime.training.generator import Generator
 from ganime.training.projection import Projection, project
 from ganime.training.sheets import tile

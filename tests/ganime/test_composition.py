@@ -8,6 +8,7 @@ import pytest
 
 from ganime.composition import colour_spread, composition, differs, ground_colour
 from ganime.config import Config
+from ganime.connected import filled
 from ganime.fingerprint import fingerprint
 from ganime.images import encode_jpeg, encode_png
 from ganime.rows import ImageRow
@@ -36,7 +37,7 @@ def standing(image: np.ndarray, x: int, top: int = 20, bottom: int = 220) -> np.
 
 
 def measured(image: np.ndarray) -> tuple[float, ...]:
-    return astuple(composition(differs(image, np.array(WHITE, np.int16))))
+    return astuple(composition(filled(differs(image, np.array(WHITE, np.int16)))))
 
 
 def test_one_figure_within_the_frame_touches_no_side() -> None:

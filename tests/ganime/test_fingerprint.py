@@ -3,13 +3,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganime.fingerprint import fingerprint, phash_pair, trim
+from ganime.fingerprint import fingerprint, phash_pair
 from ganime.images import encode_jpeg, encode_png
 from ganime.stages.dedupe import REVISION
+from ganime.trimming import trim
 
 # Raise REVISION of ganime.stages.dedupe whenever these change: stored facts then expire.
 GOLDEN = {
-    3: {
+    4: {
         "phash": 13747754951607857209,
         "trim_box": [37, 22, 122, 224],
         "thumbnail": [255, 60, 188, 254, 255, 255, 200, 255, 94, 255, 255],
@@ -58,6 +59,16 @@ def test_facts_change_only_with_a_new_revision() -> None:
     for name in ("background_fraction", "background_texture", "sharpness", "colour_spread"):
         assert getattr(facts, name) == pytest.approx(golden[name], rel=0.01)
     assert facts.figures == golden["figures"]
+
+
+def test_a_reduced_decode_measures_what_a_whole_one_does() -> None:
+    drawn = figure(1200, 700)
+    whole, reduced = fingerprint(encode_png(drawn)), fingerprint(encode_jpeg(drawn))
+    assert bits(whole.phash, reduced.phash) <= 4
+    assert reduced.sharpness == pytest.approx(whole.sharpness, rel=0.2)
+    assert reduced.background_fraction == pytest.approx(whole.background_fraction, abs=0.01)
+    assert reduced.colour_spread == pytest.approx(whole.colour_spread, rel=0.1)
+    np.testing.assert_allclose(reduced.trim_box, whole.trim_box, atol=1200 / 256)
 
 
 def test_strips_along_the_sides_are_measured() -> None:

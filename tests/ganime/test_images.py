@@ -10,13 +10,10 @@ from PIL import Image, ImageCms
 from ganime.errors import ImageError
 from ganime.images import (
     MAX_PIXELS,
-    border_colour,
-    border_pixels,
     check_whole,
     decode,
     encode_jpeg,
     encode_png,
-    median_colour,
 )
 from ganime.scaling import resize
 
@@ -248,7 +245,7 @@ def test_the_first_frame_of_an_animation_counts() -> None:
 def test_a_reduced_decode_is_smaller_and_keeps_the_facts() -> None:
     whole = np.asarray(Image.fromarray(picture()).resize((800, 1200)))
     content = encode_jpeg(whole)
-    reduced, full = decode(content, at_least=150), decode(content)
+    reduced, full = decode(content, at_least=300), decode(content)
     assert reduced.pixels.shape == (300, 200, 3)
     assert (reduced.width, reduced.height) == (full.width, full.height) == (800, 1200)
     shrunk = resize(full.pixels, 300, 200).astype(int)
@@ -282,30 +279,8 @@ def test_what_lies_behind_a_jpeg_is_not_counted_as_scans() -> None:
     assert decode(JPEG + archive).width == 90
 
 
-def test_the_border_counts_every_pixel_once() -> None:
-    pixels = np.arange(5 * 6 * 3, dtype=np.uint8).reshape(5, 6, 3)
-    border = border_pixels(pixels, 1)
-    assert len(border) == 2 * 6 + 2 * 3
-    assert len(np.unique(border, axis=0)) == len(border)
-    assert border_pixels(pixels, 3).shape == (30, 3)
-
-
-def test_the_border_colour_is_the_median() -> None:
-    pixels = np.full((200, 100, 3), BLUE, np.uint8)
-    pixels[20:180, 10:90] = RED
-    pixels[:2, :10] = WHITE  # a few marks at the border do not matter
-    assert border_colour(pixels) == BLUE
-
-
 def test_png_and_back_is_lossless() -> None:
     np.testing.assert_array_equal(decode(encode_png(picture())).pixels, picture())
-
-
-def test_the_median_is_numpys() -> None:
-    rng = np.random.default_rng(3)
-    for number in (1, 2, 7, 100, 1001):
-        colours = rng.integers(0, 256, (number, 3), np.uint8)
-        assert (median_colour(colours) == np.median(colours, axis=0)).all()
 
 
 def raw_png(depth: int, colour: int, channels: int, extra: bytes = b"", first: int = 0) -> bytes:
