@@ -1,5 +1,6 @@
 """The studio's HTTP interface; `ganime.studio.schemas` says what requests ask and answers say."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Header, Response
@@ -22,7 +23,7 @@ from ganime.studio.schemas import (
     SpritesRequest,
 )
 from ganime.studio.service import Service
-from ganime.studio.sprites import archive, png, sprite
+from ganime.studio.sprites import Pixels, archive, png, sprite
 from ganime.web.guard import App, Guard
 from ganime.web.pages import add_static
 
@@ -78,8 +79,9 @@ def _add_images(app: FastAPI, service: Service) -> None:
         """Draw one image, or several: one as its file, several as their addresses."""
         wanted = await answers.characters(service, request)
         if request.sheet:
-            drawn = await service.finished(wanted)
-            content = await service.apart(lambda: png(sheet(drawn)))
+            with service.archive():
+                drawn = await service.finished(wanted)
+                content = await service.apart(lambda: png(sheet(drawn)))
             return Response(content, media_type="image/png", headers=answers.about(wanted))
         if len(wanted) > 1 or request.inline:
             return await answers.images(service, wanted, request.format, inline=request.inline)
@@ -91,7 +93,10 @@ def _add_images(app: FastAPI, service: Service) -> None:
     @app.get(
         "/v1/images/{name}.{ending}",
         response_class=Response,
-        responses=_files(*MEDIA_TYPES.values()),
+        responses={
+            **_files(*MEDIA_TYPES.values()),
+            304: {"description": "It is still what If-None-Match names."},
+        },
     )
     async def image(
         name: Annotated[str, InPath(pattern=r"^[A-Za-z0-9_-]+$")],
@@ -137,8 +142,9 @@ def _add_bundles(app: FastAPI, service: Service) -> None:
     async def interpolation(request: InterpolationRequest) -> StreamingResponse:
         """A walk from character to character, as an animation or a strip."""
         stations = request.images or await answers.of_seeds(service, request, request.seeds or ())
-        frames = await service.walk(stations, request.frames, loop=request.loop)
-        content, media_type = await service.apart(lambda: answers.moving(request, frames))
+        with service.archive():
+            frames = await service.walk(stations, request.frames, loop=request.loop)
+            content, media_type = await service.apart(lambda: answers.moving(request, frames))
         return answers.stream(content, media_type)
 
     @app.post("/v1/sprites", response_class=StreamingResponse, responses=_files("application/zip"))
@@ -146,17 +152,19 @@ def _add_bundles(app: FastAPI, service: Service) -> None:
         """Characters cut out of their ground, as files that a game engine reads."""
         pinned = [await service.pinned(one) for one in request.images]
         wanted = [answers.as_sprite(one, request) for _, one in pinned]
-        images = await service.finished(wanted)
         card = provenance([model for model, _ in pinned], wanted)
 
-        def packed() -> bytes:
+        def packed(images: Sequence[Pixels]) -> bytes:
             made = [
                 sprite(f"{place:02d}.png", image, trim=request.trim)
                 for place, image in enumerate(images)
             ]
             return archive(made, card, sheet=request.sheet, power_of_two=request.power_of_two)
 
-        return answers.stream(await service.apart(packed), "application/zip")
+        with service.archive():
+            images = await service.finished(wanted)
+            content = await service.apart(lambda: packed(images))
+        return answers.stream(content, "application/zip")
 
 
 def _add_health(app: FastAPI, service: Service) -> None:

@@ -1,13 +1,16 @@
-"""One thread draws for all requests: what waits for the same model is drawn together."""
+"""One thread draws for all requests: what waits for the same model is drawn together.
+
+Beside it others make files of what was drawn, so that the network need not wait for them.
+"""
 
 import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ganime.errors import GanimeError
 from ganime.studio.engine import Engine, Pixels, Point, draw
@@ -15,9 +18,21 @@ from ganime.studio.meters import Meters
 
 FIRST_GUESS_S = 0.05  # an image's time, before one was drawn
 LONGEST_WAIT_S = 60  # what a client is told at most
+FINISHERS = 2  # threads: one long list of large images shall not hold up all others
 
 
-Job = tuple[Engine, Callable[[], Point]]
+class Job(NamedTuple):
+    """One image, or one point, to come.
+
+    Attributes:
+        engine: Who draws it.
+        make: Says, on the drawing thread, where it is.
+        finish: Makes of the image, beside that thread, what is wanted; None for the image itself.
+    """
+
+    engine: Engine
+    make: Callable[[], Point]
+    finish: Callable[[Pixels], Any] | None = None
 
 
 class BusyError(GanimeError):
@@ -34,10 +49,9 @@ class BusyError(GanimeError):
 
 @dataclass(slots=True)
 class _Item:
-    engine: Engine
-    make: Callable[[], Point]
-    future: Future[Any]
+    job: Job
     drawn: bool  # whether the image is wanted, not the point alone
+    future: Future[Any] = field(default_factory=Future)
     since: float = field(default_factory=time.monotonic)
 
 
@@ -66,23 +80,23 @@ class Batcher:
         self._changed = threading.Condition()
         self._is_open = True
         self._image_s = FIRST_GUESS_S
+        self._finishers = ThreadPoolExecutor(FINISHERS, "ganime-studio-finish")
         self._thread = threading.Thread(target=self._work, name="ganime-studio", daemon=True)
         self._thread.start()
 
-    def images(self, jobs: Sequence[Job]) -> list["Future[Pixels]"]:
-        """Images to come, uint8 sRGB [R, R, 3] each; none is begun whose future was cancelled.
+    def images(self, jobs: Sequence[Job]) -> list["Future[Any]"]:
+        """Images to come, uint8 sRGB [R, R, 3] each, or what their jobs make of them.
 
-        Args:
-            jobs: Who draws each, and what says, on the drawing thread, where it is.
+        None is begun whose future was cancelled.
 
         Raises:
             BusyError: they do not fit the queue; then none of them is drawn.
         """
-        return self._put([_Item(engine, make, Future(), True) for engine, make in jobs])
+        return self._put([_Item(job, True) for job in jobs])
 
     def points(self, jobs: Sequence[Job]) -> list["Future[Point]"]:
         """Points to come, made on the drawing thread; as `images`."""
-        return self._put([_Item(engine, make, Future(), False) for engine, make in jobs])
+        return self._put([_Item(job, False) for job in jobs])
 
     def close(self) -> None:
         """Let the thread end; what waits is cancelled."""
@@ -93,6 +107,7 @@ class Batcher:
             self._items.clear()
             self._changed.notify_all()
         self._thread.join()
+        self._finishers.shutdown()
 
     def _put(self, items: Sequence[_Item]) -> list[Future[Any]]:
         with self._changed:
@@ -112,7 +127,7 @@ class Batcher:
         while batch := self._gather():
             self._meters.waiting.set(len(self._items))
             started = time.monotonic()
-            _finish(batch, self._meters)
+            self._draw(batch)
             share = (time.monotonic() - started) / len(batch)
             self._image_s += 0.1 * (share - self._image_s)
 
@@ -124,12 +139,12 @@ class Batcher:
                 if not self._items:
                     continue
                 first = self._items[0]
-                most = self._most_together or first.engine.batch
+                most = self._most_together or first.job.engine.batch
                 self._changed.wait_for(
                     lambda most=most: len(self._items) >= most or not self._is_open,  # type: ignore[misc]
                     max(0.0, first.since + self._wait_s - time.monotonic()),
                 )
-                if batch := self._take(first.engine, most):
+                if batch := self._take(first.job.engine, most):
                     return batch
         return []
 
@@ -139,36 +154,49 @@ class Batcher:
         left: deque[_Item] = deque()
         while self._items:
             item = self._items.popleft()
-            if item.engine is not engine or len(taken) == most:
+            if item.job.engine is not engine or len(taken) == most:
                 left.append(item)
             elif item.future.set_running_or_notify_cancel():
                 taken.append(item)
         self._items = left
         return taken
 
-
-def _finish(batch: Sequence[_Item], meters: Meters) -> None:
-    """Make the points of a batch, draw the images, and hand them out; errors as well."""
-    to_draw: list[tuple[_Item, Point]] = []
-    for item in batch:
+    def _draw(self, batch: Sequence[_Item]) -> None:
+        """Make the points of a batch, draw the images, and hand them on; errors as well."""
+        to_draw: list[tuple[_Item, Point]] = []
+        for item in batch:
+            try:
+                point = item.job.make()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told to who asked
+                item.future.set_exception(error)
+                continue
+            if item.drawn:
+                to_draw.append((item, point))
+            else:
+                item.future.set_result(point)
+        if not to_draw:
+            return
         try:
-            point = item.make()
+            images = draw(batch[0].job.engine, [point for _, point in to_draw])
+        except Exception as error:  # noqa: BLE001 - as above
+            for item, _ in to_draw:
+                item.future.set_exception(error)
+            return
+        self._meters.batches.add(len(images))
+        self._meters.images.add(len(images))
+        drawn = [(item, image) for (item, _), image in zip(to_draw, images, strict=True)]
+        _finish([pair for pair in drawn if pair[0].job.finish is None])
+        if unfinished := [pair for pair in drawn if pair[0].job.finish is not None]:
+            self._finishers.submit(_finish, unfinished)
+
+
+def _finish(drawn: Sequence[tuple[_Item, Pixels]]) -> None:
+    """Hand out images, or what is to be made of them."""
+    for item, image in drawn:
+        finish = item.job.finish
+        try:
+            result = image if finish is None else finish(image)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told to who asked
             item.future.set_exception(error)
-            continue
-        if item.drawn:
-            to_draw.append((item, point))
         else:
-            item.future.set_result(point)
-    if not to_draw:
-        return
-    try:
-        images = draw(to_draw[0][0].engine, [point for _, point in to_draw])
-    except Exception as error:  # noqa: BLE001 - as above
-        for item, _ in to_draw:
-            item.future.set_exception(error)
-        return
-    meters.batches.add(len(images))
-    meters.images.add(len(images))
-    for (item, _), image in zip(to_draw, images, strict=True):
-        item.future.set_result(image)
+            item.future.set_result(result)

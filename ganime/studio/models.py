@@ -2,9 +2,11 @@
 
 import json
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -23,6 +25,9 @@ from ganime.studio.points import point_of
 from ganime.training.keys import snapshots
 
 KEPT = 3  # networks in memory at a time
+# For so long a name without a snapshot means the same one: to look takes many requests' time, and
+# where the workspace is a bucket, that of hundreds.
+FRESH_S = 1.0
 RIGHTS = (
     "The rights in the training images stay with their artists, and this model comes with no "
     "licence to them. Its images may resemble some: look at the nearest training images before "
@@ -110,6 +115,10 @@ class Catalogue(Protocol):
         """A model ready to draw; raises UnknownModelError, or WeightsError if it is damaged."""
         ...
 
+    def at_hand(self, reference: str) -> Opened | None:
+        """`opened` at once, without waiting for a store; None where that cannot be."""
+        ...
+
 
 def _of_torch(workspace: Workspace, model_id: str, nimg: int) -> Engine:
     from ganime.studio.torch_engine import load  # torch is waited for by who draws with it alone
@@ -134,9 +143,11 @@ class Models:
         open_engine: Callable[[Workspace, str, int], Engine] = _of_torch,
     ) -> None:
         self._workspace, self._default, self._open_engine = workspace, default, open_engine
-        self._lock = threading.Lock()
+        self._reading = threading.Lock()  # held while weights are read
+        self._lock = threading.Lock()  # of what follows; never held for long
         self._outlines: dict[tuple[str, int], Outline | None] = {}
         self._opened: OrderedDict[tuple[str, int], Opened] = OrderedDict()
+        self._meant: dict[str, tuple[tuple[str, int], float]] = {}  # snapshots, and until when
 
     def listed(self) -> list[Listed]:
         """All models that have a snapshot which can be read, the usual one first."""
@@ -156,28 +167,39 @@ class Models:
             UnknownModelError: there is no such model or snapshot.
             WeightsError: its file is damaged.
         """
-        head, _, shown = reference.partition("@")
-        with self._lock:
-            if key := self._kept(head, shown):
-                self._opened.move_to_end(key)
-                return self._opened[key]
+        with self._reading:
+            if found := self.at_hand(reference):
+                return found
             settings = configs(self._workspace)
+            head, _, shown = reference.partition("@")
             model_id = self._identity(head, settings)
-            nimg = self._snapshot(model_id, shown)
-            if (model_id, nimg) not in self._opened:
-                engine = self._open_engine(self._workspace, model_id, nimg)
-                dataset = settings[model_id].get("dataset_version")
-                find = partial(directions.find, self._workspace, model_id, nimg, engine)
-                self._opened[model_id, nimg] = Opened(model_id, nimg, engine, dataset, find)
+            key = (model_id, self._snapshot(model_id, shown))
+            opened = self._opened.get(key) or self._open(*key, settings[model_id])
+            with self._lock:
+                self._opened[key] = opened
+                self._opened.move_to_end(key)
                 while len(self._opened) > KEPT:
                     self._opened.popitem(last=False)
-            self._opened.move_to_end((model_id, nimg))
-            return self._opened[model_id, nimg]
+                self._meant[reference] = (key, time.monotonic() + FRESH_S)
+            return opened
 
-    def _kept(self, head: str, shown: str) -> tuple[str, int] | None:
-        """The key of a snapshot in memory that is named whole, as the page names all."""
+    def at_hand(self, reference: str) -> Opened | None:
+        """See `Catalogue`: what is in memory, named whole or looked for a moment ago."""
+        head, _, shown = reference.partition("@")
         key = (head, int(shown)) if shown.isascii() and shown.isdigit() else None
-        return key if key in self._opened else None
+        with self._lock:
+            if key not in self._opened:
+                key, until = self._meant.get(reference, (None, 0.0))
+                key = key if time.monotonic() < until else None
+            if key is None or key not in self._opened:
+                return None
+            self._opened.move_to_end(key)
+            return self._opened[key]
+
+    def _open(self, model_id: str, nimg: int, settings: Mapping[str, Any]) -> Opened:
+        engine = self._open_engine(self._workspace, model_id, nimg)
+        find = partial(directions.find, self._workspace, model_id, nimg, engine)
+        return Opened(model_id, nimg, engine, settings.get("dataset_version"), find)
 
     def _identity(self, head: str, settings: Mapping[str, Any]) -> str:
         wanted = head or self._usual(settings)
@@ -194,21 +216,15 @@ class Models:
     def _usual(self, settings: Mapping[str, Any]) -> str:
         """Id of the model to use where none is named: as said, promoted, or the newest."""
         if self._default:
-            fitting = [name for name in settings if name.startswith(self._default)]
-            if len(fitting) != 1:
-                raise UnknownModelError(
-                    f"{len(fitting)} models begin with {self._default!r:.80}; there are "
-                    f"{', '.join(sorted(settings)) or 'none: train one first'}"
-                )
-            return fitting[0]
+            return self._identity(self._default, settings)
         promoted = promotion.current(self._workspace)
         if promoted in settings:
             return promoted or ""
         with_snapshots = [name for name in settings if snapshots(self._workspace, name)]
         return max(with_snapshots, key=self._begun, default="")
 
-    def _begun(self, model_id: str) -> float:
-        return self._workspace.local_path(f"models/{model_id}/config.json").stat().st_mtime
+    def _begun(self, model_id: str) -> datetime:
+        return self._workspace.modified(f"models/{model_id}/config.json")
 
     def _snapshot(self, model_id: str, shown: str) -> int:
         known = snapshots(self._workspace, model_id)

@@ -49,6 +49,10 @@ class PackagedModel:
             )
         return one
 
+    def at_hand(self, reference: str) -> Opened:
+        """See `Catalogue`; the one model always is."""
+        return self.opened(reference)
+
 
 def _listed(described: Description, engine: OnnxEngine) -> Listed:
     outline = Outline(

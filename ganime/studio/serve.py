@@ -25,6 +25,12 @@ class StudioConfig(WebConfig):
     most_waiting: int = Field(
         1024, ge=512, description="Images that may wait; beyond, requests are told to come back."
     )
+    most_archives: int = Field(
+        2,
+        ge=1,
+        description="Archives, animations and sheets made at a time; each may take up to 1 GB of "
+        "memory. Beyond, requests are told to come back.",
+    )
     wait_s: float = Field(0.002, ge=0, le=1, description="How long a batch waits for company [s].")
     timeout_s: float = Field(60.0, gt=0, description="How long a request may take [s].")
 
@@ -66,6 +72,7 @@ def service_of(source: Workspace | Path, config: StudioConfig) -> Service:
         most_waiting=config.most_waiting,
         wait_s=config.wait_s,
         timeout_s=config.timeout_s,
+        most_archives=config.most_archives,
     )
 
 

@@ -8,6 +8,7 @@ import torch
 from ganime.gans import StyleNetwork
 from ganime.store.workspace import Workspace
 from ganime.studio.engine import GPU_BATCH, Floats, Pixels, batch_of, tags_under
+from ganime.studio.folding import folded
 from ganime.training.generator import Generator
 from ganime.training.snapshot import load_generator
 from ganime.training.styles import principal_directions
@@ -19,6 +20,10 @@ class TorchEngine:
     """See `ganime.studio.engine.Engine`."""
 
     def __init__(self, generator: Generator) -> None:
+        on_cpu = generator.device.type == "cpu"
+        if on_cpu:
+            network = folded(generator.network)
+            generator = Generator(network, generator.blueprint, generator.nimg)
         self._generator = generator
         self._blueprint = generator.blueprint
         network = generator.network
@@ -31,7 +36,6 @@ class TorchEngine:
             else self._blueprint.recipe.num_latents
         )
         self.num_principal = self.code_length
-        on_cpu = generator.device.type == "cpu"
         self.batch = batch_of(self.resolution) if on_cpu else GPU_BATCH
 
     def latents(self, seed: int) -> Floats:

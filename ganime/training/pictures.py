@@ -58,12 +58,15 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
-def described_png(pixels: npt.NDArray[np.uint8], settings: Mapping[str, Any]) -> bytes:
+def described_png(
+    pixels: npt.NDArray[np.uint8], settings: Mapping[str, Any], *, compress_level: int = 6
+) -> bytes:
     """A PNG whose text entries say how it was made.
 
     Args:
         pixels: uint8 sRGB [H, W, 3].
         settings: By name; each becomes an entry `ganime:name`.
+        compress_level: From 0 to 9; zlib's own is 6.
     """
     entries = PngImagePlugin.PngInfo()
     entries.add_text("Software", f"ganime {ganime.__version__}")
@@ -71,7 +74,7 @@ def described_png(pixels: npt.NDArray[np.uint8], settings: Mapping[str, Any]) ->
         if value not in (None, "", (), []):
             entries.add_text(f"ganime:{name}", _text(value))
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", pnginfo=entries, compress_level=6)
+    Image.fromarray(pixels).save(buffer, "PNG", pnginfo=entries, compress_level=compress_level)
     return buffer.getvalue()
 
 

@@ -106,7 +106,9 @@ class Guard:
             await self._app(scope, receive, _with_headers(send))
         except _RefusedError as refused:
             kind, body = self._tell(refused.status, str(refused))
-            await _answer(send, refused.status, body, [(b"content-type", kind)])
+            # A 405 must say what else is answered (RFC 9110, 15.5.6).
+            allow = [(b"allow", b"GET, HEAD, POST")] if refused.status == 405 else []
+            await _answer(send, refused.status, body, [(b"content-type", kind), *allow])
 
     def _check(self, scope: Scope, headers: dict[bytes, list[bytes]]) -> None:
         hosts = headers.get(b"host", [])

@@ -1,8 +1,6 @@
 """Workspaces with tiny generators of random weights, and the studio served over them."""
 
 import json
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,28 +56,17 @@ def another_snapshot() -> Callable[..., None]:
     return add_model
 
 
-@contextmanager
-def serving(service: Service, token: str = "") -> Iterator[str]:
-    """The studio over real HTTP; gives its address."""
-    config = StudioConfig(port=0)
-    listener = listen(config)
-    server = server_of(service, config, token)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listener.close()
+@pytest.fixture(scope="session")
+def serve_with(serving: Callable[..., Any]) -> Callable[..., Any]:
+    """Serves a studio over real HTTP: a service, with a token; gives its address."""
 
+    @contextmanager
+    def serve(service: Service, token: str = "") -> Iterator[str]:
+        config = StudioConfig(port=0)
+        with serving(server_of(service, config, token), listen(config)) as url:
+            yield url
 
-@pytest.fixture
-def serve_with() -> Callable[..., Any]:
-    """Serves a studio over real HTTP: a service, with a token."""
-    return serving
+    return serve
 
 
 @pytest.fixture
@@ -90,7 +77,7 @@ def service(workspace: Workspace) -> Iterator[Service]:
 
 
 @pytest.fixture
-def client(service: Service) -> Iterator[httpx.Client]:
+def client(service: Service, serve_with: Callable[..., Any]) -> Iterator[httpx.Client]:
     """Talks to the studio as programs do."""
-    with serving(service) as url, httpx.Client(base_url=url, timeout=120) as found:
+    with serve_with(service) as url, httpx.Client(base_url=url, timeout=120) as found:
         yield found

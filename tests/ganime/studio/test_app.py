@@ -1,6 +1,7 @@
 import base64
 import io
 import json
+import time
 import zipfile
 from collections.abc import Callable
 
@@ -12,6 +13,8 @@ from PIL import Image
 from ganime import promotion
 from ganime.store.workspace import Workspace
 from ganime.studio.characters import Character
+from ganime.studio.service import Service
+from ganime.training.snapshot import load_generator
 
 
 def pixels(answer: Response | bytes) -> np.ndarray:
@@ -68,7 +71,13 @@ def test_an_address_stays_as_it_was_when_training_goes_on(
     before = client.get(address).content
     another_snapshot(workspace, "plain0001", 128, seed=1)
     assert client.get(address).content == before
-    after = client.post("/v1/images", json={"seeds": [3], "model": "plain0001"})
+    deadline = time.monotonic() + 60
+    asked = {"seeds": [3], "model": "plain0001"}
+    while (after := client.post("/v1/images", json=asked)).headers[
+        "x-ganime-model"
+    ] == "plain0001@64":
+        assert time.monotonic() < deadline  # the new snapshot is seen within a second
+        time.sleep(0.05)
     assert after.headers["x-ganime-model"] == "plain0001@128"
     assert not np.array_equal(pixels(after), pixels(before))
 
@@ -83,6 +92,14 @@ def test_an_image_is_the_same_alone_and_among_others(client: Client) -> None:
         for seed in (0, 5, 15, 19):
             alone = client.post("/v1/images", json={**wishes, "model": model, "seeds": [seed]})
             assert alone.content == together[seed], (model, seed)
+
+
+def test_the_studio_draws_what_the_library_draws(client: Client, workspace: Workspace) -> None:
+    for model in ("plain0001", "tagged001", "styled001"):
+        generator = load_generator(workspace, model, 64)
+        (expected,) = generator.images(*generator.blueprint.of_seeds([5]))
+        found = pixels(client.post("/v1/images", json={"model": model, "seeds": [5]}))
+        assert np.abs(found.astype(int) - expected).max() <= 1
 
 
 def test_without_seeds_some_are_drawn_and_told(client: Client) -> None:
@@ -236,3 +253,22 @@ def test_counts_are_told_to_prometheus(client: Client) -> None:
     assert 'ganime_studio_requests_total{route="/v1/images",status="200"} 1' in text
     assert 'ganime_studio_batch_images_bucket{le="8"}' in text
     assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_few_archives_are_made_at_a_time(service: Service, client: Client) -> None:
+    asked = {
+        "/v1/sprites": {"images": [{"seed": 1}]},
+        "/v1/interpolations": {"seeds": [1, 2], "frames": 2},
+        "/v1/images": {"count": 2, "sheet": True},
+    }
+    with service.archive(), service.archive():
+        for path, body in asked.items():
+            answer = client.post(path, json=body)
+            assert (answer.status_code, answer.headers["retry-after"]) == (429, "5")
+            assert "2 archives" in answer.json()["detail"]
+        assert client.post("/v1/images", json={"seeds": [1]}).is_success  # single ones go on
+    for path, body in asked.items():
+        assert client.post(path, json=body).is_success
+        assert client.post(path, json={**body, "model": "nobody"}).is_client_error
+    with service.archive():  # what failed left its room
+        assert client.post("/v1/sprites", json=asked["/v1/sprites"]).is_success

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ganime.store.workspace import Workspace
-from ganime.studio.batching import Batcher, BusyError
+from ganime.studio.batching import Batcher, BusyError, Job
 from ganime.studio.characters import Character
 from ganime.studio.engine import Point, batch_of
 from ganime.studio.meters import Meters
@@ -34,7 +34,7 @@ def held(batcher: Batcher, model: Opened) -> threading.Event:
         assert free.wait(60)
         return Point(np.zeros(1, np.float32), np.zeros(0, np.float32))
 
-    batcher.points([(model.engine, wait)])
+    batcher.points([Job(model.engine, wait)])
     assert begun.wait(60)
     return free
 
@@ -46,7 +46,7 @@ def test_what_waits_for_one_model_is_drawn_together(
     plain, styled = models.opened("plain"), models.opened("styled")
     free = held(batcher, plain)
     asked = [
-        batcher.images([(model.engine, partial(model.point, Character(seed=seed)))])[0]
+        batcher.images([Job(model.engine, partial(model.point, Character(seed=seed)))])[0]
         for seed in range(8)
         for model in (plain, styled)
     ]
@@ -58,7 +58,7 @@ def test_what_waits_for_one_model_is_drawn_together(
 def test_a_full_queue_says_when_to_come_back(batcher: Batcher, workspace: Workspace) -> None:
     model = Models(workspace, "plain").opened("")
     free = held(batcher, model)
-    job = (model.engine, partial(model.point, Character(seed=1)))
+    job = Job(model.engine, partial(model.point, Character(seed=1)))
     asked = batcher.images([job] * 40)
     with pytest.raises(BusyError, match="holds 40") as found:
         batcher.images([job])
@@ -74,7 +74,7 @@ def test_what_was_cancelled_is_not_drawn(
 ) -> None:
     model = Models(workspace, "plain").opened("")
     free = held(batcher, model)
-    asked = batcher.images([(model.engine, partial(model.point, Character(seed=1)))] * 3)
+    asked = batcher.images([Job(model.engine, partial(model.point, Character(seed=1)))] * 3)
     asked[0].cancel()
     asked[2].cancel()
     free.set()
@@ -86,22 +86,44 @@ def test_one_wrong_wish_spoils_no_other(batcher: Batcher, workspace: Workspace) 
     model = Models(workspace, "plain").opened("")
     free = held(batcher, model)
     wishes = [Character(seed=1), Character(seed=1, tags=("dress",)), Character(seed=2)]
-    asked = batcher.images([(model.engine, partial(model.point, one)) for one in wishes])
+    asked = batcher.images([Job(model.engine, partial(model.point, one)) for one in wishes])
     free.set()
     assert "without tags" in str(asked[1].exception(60))
     assert not np.array_equal(asked[0].result(60), asked[2].result(60))
+
+
+def test_what_is_made_of_an_image_is_made_beside_the_drawing_thread(
+    batcher: Batcher, workspace: Workspace
+) -> None:
+    model = Models(workspace, "plain").opened("")
+    make = partial(model.point, Character(seed=1))
+    free, begun = threading.Event(), threading.Event()
+
+    def slowly(image: np.ndarray) -> tuple[int, ...]:
+        begun.set()
+        assert free.wait(60)
+        return image.shape
+
+    (slow,) = batcher.images([Job(model.engine, make, slowly)])
+    assert begun.wait(60)
+    (quick,) = batcher.images([Job(model.engine, make)])
+    assert quick.result(60).shape == (32, 32, 3)  # nobody waited for the slow one
+    (wrong,) = batcher.images([Job(model.engine, make, lambda image: 1 // 0)])
+    assert isinstance(wrong.exception(60), ZeroDivisionError)
+    free.set()
+    assert slow.result(60) == (32, 32, 3)
 
 
 def test_closing_leaves_nobody_waiting(workspace: Workspace) -> None:
     batcher = Batcher(40, 0.0, Meters())
     model = Models(workspace, "plain").opened("")
     free = held(batcher, model)
-    (asked,) = batcher.images([(model.engine, partial(model.point, Character(seed=1)))])
+    (asked,) = batcher.images([Job(model.engine, partial(model.point, Character(seed=1)))])
     threading.Timer(0.1, free.set).start()
     batcher.close()
     assert asked.cancelled()
     with pytest.raises(BusyError):
-        batcher.images([(model.engine, partial(model.point, Character(seed=1)))])
+        batcher.images([Job(model.engine, partial(model.point, Character(seed=1)))])
 
 
 def test_larger_images_are_drawn_fewer_at_a_time() -> None:

@@ -146,6 +146,17 @@ def test_a_post_from_another_site_is_refused(client: Client, headers: dict[str, 
     refused(answer)
 
 
+def test_what_is_asked_the_wrong_way_is_told_the_right_one(client: Client) -> None:
+    for method, path, right in (
+        ("PUT", "/v1/images", "GET, HEAD, POST"),
+        ("GET", "/v1/neighbours", "POST"),
+        ("POST", "/v1/models", "GET"),
+    ):
+        answer = client.request(method, path, headers=JSON)
+        assert (answer.status_code, answer.headers["allow"]) == (405, right)
+        refused(answer)
+
+
 def test_another_name_for_this_machine_is_refused(client: Client) -> None:
     answer = client.get("/v1/models", headers={"Host": "evil.example"})
     assert answer.status_code == 421

@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-import threading
 import time
 import zipfile
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,9 @@ from ganime.gans.dcgan import Dcgan
 from ganime.gans.stylegan2 import StyleGan2
 from ganime.store.workspace import Workspace
 from ganime.studio.models import Models
-from ganime.studio.serve import StudioConfig, server_of
 from ganime.studio.service import Service
 from ganime.training.generator import Blueprint
 from ganime.training.snapshot import save_snapshot
-from ganime.web.server import listen
 
 pytestmark = pytest.mark.slow
 TAGS = ("blue_hair", "long_hair", "maid", "smile")
@@ -46,6 +43,14 @@ PIXELS = """((selector) => [...document.querySelectorAll(selector)].slice(0, 4).
   const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
   return data.reduce((sum, byte) => (sum * 31 + byte) | 0, 7);
 }).join())"""
+# All that the notice ever said: it may be gone again before it is looked at.
+NOTING = """
+window.noted = [];
+new MutationObserver(() => {
+  const notice = document.getElementById('notice');
+  if (notice && !notice.hidden) window.noted.push(notice.textContent);
+}).observe(document, { subtree: true, childList: true, attributes: true });
+"""
 LARGE, GRID = "#one > .stage img", "#grid img"
 
 
@@ -78,29 +83,14 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return workspace
 
 
-@contextmanager
-def serving(workspace: Workspace, **limits: Any) -> Iterator[str]:
-    """The studio over real HTTP; gives its address."""
-    config = StudioConfig(port=0)
-    service = Service(Models(workspace, "bbbb"), **limits)
-    listener = listen(config)
-    server = server_of(service, config, "")
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        service.close()
-        listener.close()
+def patient(workspace: Workspace, **limits: Any) -> Service:
+    """A studio that waits for what a loaded machine draws."""
+    return Service(Models(workspace, "bbbb"), timeout_s=PATIENCE_S, **limits)
 
 
 @pytest.fixture(scope="module")
-def studio(workspace: Workspace) -> Iterator[str]:
-    with serving(workspace, timeout_s=PATIENCE_S) as url:
+def studio(workspace: Workspace, serve_with: Callable[..., Any]) -> Iterator[str]:
+    with closing(patient(workspace)) as service, serve_with(service) as url:
         yield url
 
 
@@ -372,19 +362,17 @@ def test_a_model_without_tags_says_so_and_one_without_styles_offers_no_mixing(dr
 
 
 def test_a_busy_studio_is_asked_again_until_all_is_drawn(
-    workspace: Workspace, visit_page: Callable[..., Any]
+    workspace: Workspace, serve_with: Callable[..., Any], visit_page: Callable[..., Any]
 ) -> None:
     async def visit(tab: Any) -> None:
         await tab.open("?tab=sliders")
-        await until(tab, "document.getElementById('notice')?.hidden", False)
-        told = await tab.value("document.getElementById('notice').textContent")
-        assert "Trying again" in told
+        await until(tab, "window.noted.some((told) => told.includes('Trying again'))")
         await until(tab, DRAWN)
         await until(tab, "document.getElementById('notice').hidden")
         assert any("429" in one for one in tab.complaints)
 
-    with serving(workspace, most_waiting=1, timeout_s=PATIENCE_S) as url:
-        visit_page(url, visit, width=1366, height=768)
+    with closing(patient(workspace, most_waiting=1)) as service, serve_with(service) as url:
+        visit_page(url, visit, width=1366, height=768, before=NOTING)
 
 
 def test_an_address_of_a_model_that_is_not_here_offers_another(drive: Any) -> None:

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 import textwrap
+import uuid
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -47,6 +49,24 @@ def test_a_network_is_read_once(workspace: Workspace) -> None:
     assert models.opened("plain") is first
 
 
+def test_what_was_opened_a_moment_ago_is_at_hand(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ganime.studio.models.FRESH_S", 3600.0)  # however slow this machine is
+    models = Models(workspace, "plain")
+    assert models.at_hand("plain0001@64") is None
+    first = models.opened("")
+    assert all(models.at_hand(name) is first for name in ("", "plain0001@64"))
+    assert models.at_hand("plain") is None  # for all that it knows there may be others by now
+    for name in ("tagged001", "styled001", "tagged001@64"):
+        models.opened(name)
+    assert models.at_hand("") is first
+    assert models.at_hand("nobody") is None
+    monkeypatch.setattr("ganime.studio.models.FRESH_S", 0.0)
+    models.opened("tagged")
+    assert models.at_hand("tagged") is None  # it is looked for again
+
+
 def test_a_model_that_is_not_there_is_told_with_those_that_are(workspace: Workspace) -> None:
     with pytest.raises(UnknownModelError, match=r"plain0001, styled001, tagged001"):
         Models(workspace, "nobody").opened("")
@@ -57,3 +77,12 @@ def test_a_model_that_is_not_there_is_told_with_those_that_are(workspace: Worksp
 def test_listening_everywhere_needs_names() -> None:
     with pytest.raises(ConfigError, match="hosts"):
         StudioConfig.parse({"host": "0.0.0.0"})
+
+
+def test_without_a_promoted_model_the_newest_is_used_wherever_it_lies(
+    another_snapshot: Callable[..., None],
+) -> None:
+    workspace = Workspace(f"memory://{uuid.uuid4().hex}")
+    for name in ("tagged001", "styled001", "plain0001"):  # against the alphabet
+        another_snapshot(workspace, name, 64)
+    assert Models(workspace).opened("").model_id == "plain0001"

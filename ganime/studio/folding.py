@@ -1,0 +1,65 @@
+"""A generator rewritten so that a CPU draws it faster: the same images to 1 of 255."""
+
+import copy
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from ganime.gans.modulated import spread_kernel
+
+
+def folded(network: nn.Module) -> nn.Module:
+    """A copy for drawing on a CPU; the network stays as it is.
+
+    Where layers follow each other in an `nn.Sequential`, doubling by nearest neighbour and a 3x3
+    convolution become one transposed convolution, at 4/9 of its cost, and a batch norm becomes
+    part of the convolution before it. All maps lie channels last, as oneDNN computes them.
+
+    Args:
+        network: A generator in evaluation mode.
+    """
+    made = copy.deepcopy(network)
+    for module in list(made.modules()):
+        if isinstance(module, nn.Sequential):
+            _fold(module)
+    return made.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _fold(layers: nn.Sequential) -> None:
+    found: list[nn.Module] = []
+    for layer in layers:
+        before = found[-1] if found else None
+        if _is_doubling(before) and _is_plain_3x3(layer):
+            found[-1] = _doubling_conv(layer)
+        elif isinstance(before, nn.Conv2d) and type(layer) is nn.BatchNorm2d:
+            found[-1] = fuse_conv_bn_eval(before, layer)
+        elif isinstance(before, nn.ConvTranspose2d) and type(layer) is nn.BatchNorm2d:
+            found[-1] = fuse_conv_bn_eval(before, layer, transpose=True)
+        else:
+            found.append(layer)
+    del layers[:]
+    layers.extend(found)
+
+
+def _is_doubling(layer: nn.Module | None) -> bool:
+    return isinstance(layer, nn.Upsample) and (layer.mode, layer.scale_factor) == ("nearest", 2)
+
+
+def _is_plain_3x3(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Conv2d) and (
+        (layer.kernel_size, layer.stride, layer.padding) == ((3, 3), (1, 1), (1, 1))
+        and (layer.dilation, layer.groups, layer.padding_mode) == ((1, 1), 1, "zeros")
+    )
+
+
+def _doubling_conv(conv: nn.Module) -> nn.ConvTranspose2d:
+    """What doubles the side and convolves at once; see `spread_kernel`."""
+    assert isinstance(conv, nn.Conv2d)  # nothing else is a plain 3x3 convolution
+    num_in, num_out, has_bias = conv.in_channels, conv.out_channels, conv.bias is not None
+    made = nn.ConvTranspose2d(num_in, num_out, 4, 2, 1, bias=has_bias).to(conv.weight)
+    with torch.no_grad():
+        made.weight.copy_(spread_kernel(conv.weight.flip(2, 3)).transpose(0, 1))
+        if conv.bias is not None and made.bias is not None:
+            made.bias.copy_(conv.bias)
+    return made.train(conv.training).requires_grad_(False)
