@@ -1,11 +1,12 @@
-"""What orchestration itself costs: planning, shards, and a whole run with nothing to do.
+"""What orchestration itself costs: planning, shards, a run's start, and one with nothing to do.
 
     python benchmarks/orchestration.py            # 100,000 images planned; a demo-sized run twice
 
 Planning is asked of drawn manifests in which everything is done. A shard's overhead is that of a
-task that does nothing, mapped as the flows map theirs, on an embedded server. The run is the smoke
-preset on the practice booru, repeated: what it then takes is start, questions and finish. Times
-are wall and CPU times; on a machine that does other things too, the latter compare.
+task that does nothing, mapped as the flows map theirs, on an embedded server. A start is taken
+apart: what is imported before and while the server starts, and how long it is then waited for. The
+run is the smoke preset on the practice booru, repeated: what it then takes is start, questions and
+finish. Times are wall and CPU times; on a machine that does other things too, the latter compare.
 """
 
 import argparse
@@ -44,6 +45,31 @@ def shards(num):
 print(*shards(int(sys.argv[1])))
 """
 
+START = """
+import time
+from flows.cli.console import importing, prepare
+prepare(debug=False)
+last = [0.0, 0.0]
+def mark(name):
+    now = time.perf_counter(), time.process_time()
+    print(name, now[0] - last[0], now[1] - last[1])
+    last[:] = now
+last[:] = time.perf_counter(), time.process_time()
+with importing():
+    from flows.operate.embedded import embedded_server
+with embedded_server() as ready:
+    mark("prefect")
+    with importing():
+        import flows.run
+    mark("stages")
+    with importing():
+        ready()
+    mark("server")
+    from prefect import flow
+    flow(lambda: None, name="nothing")()
+    mark("first_flow")
+"""
+
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
@@ -57,6 +83,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         os.environ["PREFECT_HOME"] = home
         figures |= shards(chosen.shards)
+        figures |= start()
         if not chosen.skip_run:
             figures |= rerun(chosen.posts)
     if chosen.json:
@@ -100,6 +127,19 @@ def shards(num: int) -> dict[str, float]:
     wall_s, cpu_s = map(float, done.stdout.split()[-2:])
     print(f"{num} shards: {1e3 * wall_s / num:.1f} ms each, {1e3 * cpu_s / num:.1f} ms of CPU")
     return {"shard_s": wall_s / num, "shard_cpu_s": cpu_s / num}
+
+
+def start() -> dict[str, float]:
+    """What passes before the first task of a command can begin."""
+    command = [sys.executable, "-c", START]
+    with used() as took:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    print(f"start and end of a command: {took['wall_s']:.1f} s, {took['cpu_s']:.1f} s of CPU")
+    figures = {"start_s": took["wall_s"], "start_cpu_s": took["cpu_s"]}
+    for name, wall_s, cpu_s in map(str.split, done.stdout.splitlines()):
+        figures |= {f"start_{name}_s": float(wall_s), f"start_{name}_cpu_s": float(cpu_s)}
+        print(f"  {name:16} {float(wall_s):6.2f} s, {float(cpu_s):6.2f} s of CPU of its own")
+    return figures
 
 
 def rerun(num_posts: int) -> dict[str, float]:

@@ -21,7 +21,7 @@ from tasks.gpu import one_gpu
 from tasks.policies import STAGE
 
 
-@task(name="decide-variants", tags=["cpu"], **STAGE)
+@task(name="decide-variants", **STAGE)
 def decide_task(
     workspace: Workspace,
     config: AblateConfig,
@@ -33,7 +33,7 @@ def decide_task(
     return decide_arms(workspace, base, config.variants, labels=labels, run_id=run_id)
 
 
-@task(name="score", tags=["gpu"], **STAGE)
+@task(name="score", **STAGE)
 def score_task(
     workspace: Workspace,
     config: EvaluateConfig,
@@ -54,7 +54,7 @@ def score_task(
         )
 
 
-@task(name="report-ablation", tags=["cpu"], **STAGE)
+@task(name="report-ablation", **STAGE)
 def publish_ablation(workspace: Workspace, found: Ablation) -> str:
     """Write the numbers and the page, and show the table; returns the page's key."""
     write_result(workspace, found)

@@ -12,7 +12,7 @@ from ganime.store.workspace import Workspace
 from tasks.policies import STAGE
 
 
-@task(name="classify", tags=["gpu"], **STAGE)
+@task(name="classify", **STAGE)
 def classify_task(
     workspace: Workspace,
     config: ClassifyConfig,

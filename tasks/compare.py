@@ -18,7 +18,6 @@ from tasks.policies import STAGE
 @task(
     name="compare-models",
     task_run_name="compare-{first.model_id}-{second.model_id}",
-    tags=["gpu"],
     **STAGE,
 )
 def compare_task(

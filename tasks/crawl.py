@@ -13,7 +13,6 @@ from tasks.policies import NETWORK
 
 @task(
     name="list-posts",
-    tags=["cpu"],
     task_run_name="list-{config.source.component}-{config.tags}",
     **NETWORK,
 )
@@ -27,7 +26,6 @@ def list_posts_task(
 
 @task(
     name="fetch",
-    tags=["cpu"],
     task_run_name="fetch-{shard.rows[0].source}-{shard.rows[0].post_id}",
     **NETWORK,
 )

@@ -12,7 +12,7 @@ from ganime.store.workspace import Workspace
 from tasks.policies import STAGE
 
 
-@task(name="curate", tags=["cpu"], task_run_name="curate-{config.name}", **STAGE)
+@task(name="curate", task_run_name="curate-{config.name}", **STAGE)
 def curate_task(
     workspace: Workspace,
     config: CurateConfig,

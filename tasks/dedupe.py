@@ -9,7 +9,7 @@ from ganime.store.workspace import Workspace
 from tasks.policies import STAGE
 
 
-@task(name="fingerprint", tags=["cpu"], task_run_name="fingerprint-{image_ids[0]:.8}", **STAGE)
+@task(name="fingerprint", task_run_name="fingerprint-{image_ids[0]:.8}", **STAGE)
 def fingerprint_task(
     workspace: Workspace, config: DedupeConfig, image_ids: list[str], run_id: str
 ) -> Manifest:
@@ -17,7 +17,7 @@ def fingerprint_task(
     return dedupe.run_fingerprints(workspace, config, image_ids, run_id)
 
 
-@task(name="compare", tags=["cpu"], **STAGE)
+@task(name="compare", **STAGE)
 def compare_task(workspace: Workspace, config: DedupeConfig, run_id: str) -> Manifest | None:
     """See `ganime.stages.dedupe.compare`."""
     return dedupe.compare(workspace, config, run_id)

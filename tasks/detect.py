@@ -9,7 +9,7 @@ from ganime.store.workspace import Workspace
 from tasks.policies import STAGE
 
 
-@task(name="detect", tags=["cpu"], task_run_name="detect-{image_ids[0]:.8}", **STAGE)
+@task(name="detect", task_run_name="detect-{image_ids[0]:.8}", **STAGE)
 def detect_task(
     workspace: Workspace, config: DetectConfig, image_ids: list[str], run_id: str
 ) -> Manifest:

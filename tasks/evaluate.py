@@ -18,7 +18,7 @@ from tasks.gpu import one_gpu
 from tasks.policies import STAGE
 
 
-@task(name="evaluate", tags=["gpu"], task_run_name="evaluate-{model_id}", **STAGE)
+@task(name="evaluate", task_run_name="evaluate-{model_id}", **STAGE)
 def evaluate_task(
     workspace: Workspace,
     config: EvaluateConfig,

@@ -9,7 +9,7 @@ from ganime.store.workspace import Workspace
 from tasks.policies import STAGE
 
 
-@task(name="pad", tags=["cpu"], task_run_name="pad-{image_ids[0]:.8}", **STAGE)
+@task(name="pad", task_run_name="pad-{image_ids[0]:.8}", **STAGE)
 def pad_task(
     workspace: Workspace, config: PadConfig, image_ids: list[str], run_id: str, faces: str = ""
 ) -> Manifest:

@@ -10,6 +10,9 @@ from ganime.errors import CannotConnect, GanimeError, SourceUnavailable
 
 # The store is the only memory: stages ask the manifests what is missing. Prefect's own cache would
 # still say "done" after a manifest was deleted, so it stays off.
+# Tasks bear no tags: for each run of a tagged one Prefect asks the server for a place under the
+# tag's limit, whether there is one or not, and a server too busy to answer fails the run. What must
+# not run twice at once says so by `tasks.gpu`.
 STAGE: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
 
 

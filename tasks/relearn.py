@@ -12,7 +12,7 @@ from tasks.classifier_figures import publish_relearning
 from tasks.policies import STAGE
 
 
-@task(name="relearn", tags=["cpu"], task_run_name="relearn-{dataset}", **STAGE)
+@task(name="relearn", task_run_name="relearn-{dataset}", **STAGE)
 def relearn_task(
     workspace: Workspace,
     dataset: str,

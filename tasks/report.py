@@ -8,7 +8,7 @@ from tasks.artifacts import publish_report
 from tasks.policies import STAGE
 
 
-@task(name="report", tags=["cpu"], **STAGE)
+@task(name="report", **STAGE)
 def report_task(workspace: Workspace, inputs: ReportInputs) -> str:
     """See `ganime.report.build_report`."""
     key = build_report(workspace, inputs)

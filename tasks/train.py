@@ -23,7 +23,6 @@ log = logging.getLogger("ganime.train")
 
 @task(
     name="train",
-    tags=["gpu"],
     task_run_name="train-{config.recipe.component}-{config.resolution}px-{dataset.name}",
     **STAGE,
 )

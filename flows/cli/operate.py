@@ -5,12 +5,9 @@ import sys
 from dataclasses import asdict
 from typing import Annotated
 
-from cyclopts.validators import Number
-
 from flows.cli.console import prepare, say, say_json
-from flows.cli.options import HOW, WHERE, DebugOption, JsonOption, option
+from flows.cli.options import HOW, MOST_PORT, WHERE, DebugOption, JsonOption, option
 
-_PORT = Number(gte=1, lte=65535)
 EnvironmentOption = Annotated[
     str, option(WHERE, "File of deployments/environments/: local, staging, docker, kubernetes.")
 ]
@@ -21,9 +18,13 @@ ServiceWorkspaceOption = Annotated[
 NoSchedulesOption = Annotated[
     bool, option(HOW, "Deploy every schedule switched off.", "--no-schedules")
 ]
-ServerPortOption = Annotated[int, option(WHERE, "Port of the server and its pages."), _PORT]
-ReviewPortOption = Annotated[int, option(WHERE, "Port of the review page."), _PORT]
-StudioPortOption = Annotated[int, option(WHERE, "Port of the studio."), _PORT]
+ServerPortOption = Annotated[
+    int, option(WHERE, "Port of the server and its pages.", least=1, most=MOST_PORT)
+]
+ReviewPortOption = Annotated[
+    int, option(WHERE, "Port of the review page.", least=1, most=MOST_PORT)
+]
+StudioPortOption = Annotated[int, option(WHERE, "Port of the studio.", least=1, most=MOST_PORT)]
 
 
 def up(
@@ -104,6 +105,7 @@ def doctor(
     workspace: ServiceWorkspaceOption = "",
     port: ServerPortOption = 4200,
     review_port: ReviewPortOption = 8400,
+    studio_port: StudioPortOption = 8500,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -120,7 +122,11 @@ def doctor(
     from flows.operate.up import UpConfig
 
     config = UpConfig(
-        environment=environment, workspace=workspace, port=port, review_port=review_port
+        environment=environment,
+        workspace=workspace,
+        port=port,
+        review_port=review_port,
+        studio_port=studio_port,
     )
     findings = []
     for finding in examine(config):

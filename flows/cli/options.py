@@ -10,6 +10,7 @@ from cyclopts.validators import Number
 WHERE = Group("Where", sort_key=1)
 WHAT = Group("What", sort_key=2)
 HOW = Group("How", sort_key=3)
+MOST_PORT = 65535
 
 
 def shown_default(value: Any) -> str | None:
@@ -21,7 +22,9 @@ def shown_default(value: Any) -> str | None:
 DEFAULTS = Parameter(negative="", show_default=shown_default)
 
 
-def option(group: Group, text: str, *names: str, least: int | None = None) -> Parameter:
+def option(
+    group: Group, text: str, *names: str, least: int | None = None, most: int | None = None
+) -> Parameter:
     """One command-line option.
 
     Args:
@@ -29,8 +32,9 @@ def option(group: Group, text: str, *names: str, least: int | None = None) -> Pa
         text: What it says there.
         names: Its spellings, where the argument's name is not enough.
         least: The smallest number it may be.
+        most: The largest.
     """
-    limits = None if least is None else Number(gte=least)
+    limits = None if least is most is None else Number(gte=least, lte=most)
     return Parameter(name=names or None, help=text, group=group, validator=limits)
 
 
@@ -55,9 +59,18 @@ ReferenceArgument = Annotated[
     str,
     Parameter(help="Image id (6 or more digits), source/post_id, a post's URL, or an image file."),
 ]
+HostOption = Annotated[
+    str, option(WHERE, "Address to listen at; beyond this machine a token is asked for.")
+]
 PortOption = Annotated[
-    int,
-    Parameter(help="Port of the practice booru.", group=WHERE, validator=Number(gte=0, lte=65535)),
+    int, option(WHERE, "Port of the page; 0 takes a free one.", least=0, most=MOST_PORT)
+]
+HostsOption = Annotated[
+    tuple[str, ...],
+    option(WHERE, "Another name that browsers call it by, a proxy's say; repeatable."),
+]
+TokenOption = Annotated[
+    str, option(HOW, "What who opens the page must know; drawn if one is needed.")
 ]
 PersonOption = Annotated[str, option(WHAT, "Who says so; your login name if you do not say.")]
 

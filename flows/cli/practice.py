@@ -4,14 +4,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from flows.cli.console import prepare, say
-from flows.cli.options import WHAT, WHERE, DebugOption, PortOption, WorkspaceOption, option
+from flows.cli.console import importing, prepare, say
+from flows.cli.options import MOST_PORT, WHAT, WHERE, DebugOption, WorkspaceOption, option
 from flows.cli.run import PresetOption, RunOptions, configured, run_pipeline
 
 _UNSAID = RunOptions()
 TAGS = "full_body standing"
 PORT = 8351  # a fixed port: the site's address is part of what was crawled
 PostsOption = Annotated[int, option(WHAT, "How many posts to draw.", least=1)]
+BooruPortOption = Annotated[
+    int, option(WHERE, "Port of the practice booru.", least=0, most=MOST_PORT)
+]
 SeedOption = Annotated[int, option(WHAT, "Seed of the drawings.", least=0)]
 
 
@@ -22,7 +25,7 @@ def demo(
     preset: PresetOption = "demo",
     posts: PostsOption = 2000,
     seed: SeedOption = 0,
-    port: PortOption = PORT,
+    port: BooruPortOption = PORT,
     debug: DebugOption = False,
 ) -> None:
     """Draw a practice booru, serve it on this machine, and run the pipeline on it.
@@ -34,23 +37,27 @@ def demo(
         ganime demo --preset smoke --posts 200
     """
     prepare(debug=debug)
-    from ganime.practice.corpus import Corpus, PracticeConfig
-    from ganime.practice.server import PracticeServer
-    from ganime.store.workspace import Workspace
+    with importing():
+        from flows.operate.embedded import embedded_server
+    with embedded_server() as ready:
+        options = replace(options, url=f"http://127.0.0.1:{port}", tags=options.tags or (TAGS,))
+        configured(options, preset)  # a wrong setting is told before two thousand posts are drawn
+        from ganime.practice.corpus import Corpus, PracticeConfig
+        from ganime.practice.server import PracticeServer
+        from ganime.store.workspace import Workspace
 
-    options = replace(options, url=f"http://127.0.0.1:{port}", tags=options.tags or (TAGS,))
-    configured(options, preset)  # a wrong setting is told before two thousand posts are drawn
-    folder = Workspace(workspace).local_path("practice")
-    corpus = Corpus.build(PracticeConfig.parse({"posts": posts, "seed": seed}), folder)
-    with PracticeServer(corpus, port=port) as server:
-        run_pipeline(configured(replace(options, url=server.url), preset), workspace)
+        folder = Workspace(workspace).local_path("practice")
+        corpus = Corpus.build(PracticeConfig.parse({"posts": posts, "seed": seed}), folder)
+        with PracticeServer(corpus, port=port) as booru:
+            config = configured(replace(options, url=booru.url), preset)
+            run_pipeline(config, workspace, ready)
 
 
 def practice(
     *,
     folder: Annotated[Path, option(WHERE, "Where the drawings are kept.")] = Path("practice"),
     host: Annotated[str, option(WHERE, "Address to listen on.")] = "127.0.0.1",
-    port: PortOption = PORT,
+    port: BooruPortOption = PORT,
     protocol: Annotated[
         Literal["safebooru", "gelbooru", "danbooru", "zerochan", "getchu"],
         option(WHAT, "The site to be."),

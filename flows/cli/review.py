@@ -4,10 +4,18 @@ import os
 from base64 import b64encode
 from typing import Annotated, Literal
 
-from cyclopts.validators import Number
-
 from flows.cli.console import open_workspace, say
-from flows.cli.options import HOW, WHERE, DatasetArgument, DebugOption, WorkspaceOption, option
+from flows.cli.options import (
+    HOW,
+    DatasetArgument,
+    DebugOption,
+    HostOption,
+    HostsOption,
+    PortOption,
+    TokenOption,
+    WorkspaceOption,
+    option,
+)
 from ganime.errors import ConfigError
 
 
@@ -15,19 +23,10 @@ def review(
     dataset: DatasetArgument = "",
     /,
     *,
-    host: Annotated[
-        str, option(WHERE, "Address to listen at; beyond this machine a token is asked for.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, option(WHERE, "Port of the page; 0 takes a free one."), Number(gte=0, lte=65535)
-    ] = 8400,
-    hosts: Annotated[
-        tuple[str, ...],
-        option(WHERE, "Another name that browsers call it by, a proxy's say; repeatable."),
-    ] = (),
-    token: Annotated[
-        str, option(HOW, "What who opens the page must know; drawn if one is needed.")
-    ] = "",
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8400,
+    hosts: HostsOption = (),
+    token: TokenOption = "",
     retrain: Annotated[
         Literal["auto", "here", "prefect"],
         option(

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from flows.cli.console import prepare, say
+from flows.cli.console import importing, prepare, say
 from flows.cli.crawl import CrawlOptions
 from flows.cli.look import funnel_tables
 from flows.cli.options import HOW, WHAT, DebugOption, RunnerOption, WorkspaceOption, option
 
 if TYPE_CHECKING:
+    from flows.operate.embedded import Ready
     from ganime.presets import RunConfig
 
 PresetOption = Annotated[str, option(HOW, "default, faces, face-crops, demo or smoke.", "--preset")]
@@ -80,14 +81,17 @@ def run(
         ganime run --config my.toml --set train.nimg=80000 --dry-run
     """
     prepare(debug=debug)
-    config = configured(options, preset)
     if dry_run:
-        say(config.model_dump_json(indent=2))
-    else:
+        say(configured(options, preset).model_dump_json(indent=2))
+        return
+    with importing():
+        from flows.operate.embedded import embedded_server
+    with embedded_server() as ready:
+        config = configured(options, preset)
         from flows.runners import use
 
         use(runner)
-        run_pipeline(config, workspace)
+        run_pipeline(config, workspace, ready)
 
 
 def configured(options: RunOptions, preset: str) -> "RunConfig":
@@ -96,13 +100,20 @@ def configured(options: RunOptions, preset: str) -> "RunConfig":
     Raises:
         ConfigError: no such preset, or a setting is wrong; names the field.
     """
-    from ganime.presets import build
+    with importing():
+        from ganime.presets import build
 
     return build(preset, options.layers(), file=options.config, sets=options.set)
 
 
-def run_pipeline(config: "RunConfig", workspace: str) -> None:
-    """Run it, and show where the images went."""
+def run_pipeline(config: "RunConfig", workspace: str, ready: "Ready") -> None:
+    """Run it, and show where the images went.
+
+    Args:
+        config: All settings.
+        workspace: Folder or fsspec URL that holds everything.
+        ready: Waits for the server; see `flows.operate.embedded`.
+    """
     from ganime.stages.crawl import check
     from ganime.store.workspace import Workspace
     from tasks.credentials import credentials_of
@@ -110,8 +121,10 @@ def run_pipeline(config: "RunConfig", workspace: str) -> None:
     check(config.crawl, credentials_of(config.crawl))
     store = Workspace(workspace)
     store.check_writable()
-    from flows.run import run as run_flow
+    with importing():
+        from flows.run import run as run_flow
 
+        ready()
     stages = {name: getattr(config, name) for name in type(config).model_fields}
     report = run_flow(workspace=workspace, **stages)
     funnel_tables(store)

@@ -4,10 +4,16 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from flows.cli.console import open_workspace, prepare, say
-from flows.cli.options import HOW, WHERE, DebugOption, WorkspaceOption, option
+from flows.cli.options import (
+    DebugOption,
+    HostOption,
+    HostsOption,
+    PortOption,
+    TokenOption,
+    WorkspaceOption,
+)
 
 
 def studio(
@@ -20,19 +26,10 @@ def studio(
     ] = "",
     /,
     *,
-    host: Annotated[
-        str, option(WHERE, "Address to listen at; beyond this machine a token is asked for.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, option(WHERE, "Port of the page; 0 takes a free one."), Number(gte=0, lte=65535)
-    ] = 8500,
-    hosts: Annotated[
-        tuple[str, ...],
-        option(WHERE, "Another name that browsers call it by, a proxy's say; repeatable."),
-    ] = (),
-    token: Annotated[
-        str, option(HOW, "What who opens the page must know; drawn if one is needed.")
-    ] = "",
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8500,
+    hosts: HostsOption = (),
+    token: TokenOption = "",
     workspace: WorkspaceOption = "workspace",
     debug: DebugOption = False,
 ) -> None:

@@ -1,16 +1,17 @@
 """`ganime doctor`: is everything in place that an unattended ganime needs?"""
 
+import contextlib
+import itertools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx
-from packaging.requirements import Requirement
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import (
     DeploymentFilter,
@@ -20,6 +21,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import StateType, WorkerStatus
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -27,9 +29,12 @@ from flows.operate import server
 from flows.operate.automations import missing_automations
 from flows.operate.check import check
 from flows.operate.limits import missing_limits
-from flows.operate.plan import Plan
-from flows.operate.up import UpConfig
-from ganime.errors import GanimeError, StoreError
+from flows.operate.packages import missing_extras, wrong_packages
+from flows.operate.plan import ROOT, Plan
+from flows.operate.up import Page, UpConfig, pages
+from ganime.errors import ConfigError, GanimeError
+from ganime.promotion import current
+from ganime.store.lineage import models
 from ganime.store.workspace import Workspace
 
 _FREE_BYTES = 5_000_000_000  # a few thousand originals, a dataset and a model
@@ -75,33 +80,24 @@ def examine(config: UpConfig) -> Findings:
     yield from _workspace(plan.variables["GANIME_WORKSPACE"])
     yield _device()
     yield _weights(plan)
-    yield from _server(config.port)
-    if server.healthy(config.port):
+    if (yield from _server(config.port)):
         with temporary_settings({PREFECT_API_URL: server.api_url(config.port)}):
             yield from anyio.run(_on_the_server, plan)
-    yield _review(config.review_port)
+    for page in pages(config):
+        yield _page(page, plan)
 
 
 def _versions() -> Findings:
-    """What is installed against what pyproject.toml asks for: others fail in silence."""
     try:
-        wanted = [Requirement(text) for text in requires("ganime") or []]
-    except PackageNotFoundError:
-        yield Finding("versions", False, "ganime is not installed", "pip install --editable .")
+        wrong, lacking = wrong_packages(ROOT), missing_extras(ROOT)
+    except ConfigError as error:
+        yield Finding("versions", False, str(error), "run ganime from a checkout")
         return
-    wrong = []
-    for item in wanted:
-        if item.marker is not None and not item.marker.evaluate({"extra": ""}):
-            continue
-        try:
-            there = version(item.name)
-        except PackageNotFoundError:
-            there = ""
-        if not there or not item.specifier.contains(there.partition("+")[0], prereleases=True):
-            wrong.append(f"{item.name} {there or 'is missing'} (wanted {item.specifier or 'any'})")
     found = ", ".join(wrong) or f"prefect {version('prefect')}, torch {version('torch')}"
     advice = "pip install --requirement requirements.lock" if wrong else ""
     yield Finding("versions", not wrong, found, advice)
+    each = [f"{name} (pip install 'ganime[{name}]')" for name in lacking]
+    yield Finding("extras", True, f"not installed: {', '.join(each)}" if each else "all installed")
 
 
 def _deployments(plan: Plan) -> Finding:
@@ -114,11 +110,17 @@ def _deployments(plan: Plan) -> Finding:
 def _workspace(url: str) -> Findings:
     store = Workspace(url)
     try:
+        there = _existing(Path(url)) if store.is_local else None
         store.check_writable()
         yield Finding("workspace", True, f"{store.describe()} can be written to")
-    except StoreError as error:
+    except GanimeError as error:
         yield Finding("workspace", False, str(error), "name another with --workspace")
         return
+    if there is not None:  # the folder that was made for the sake of asking
+        for folder in itertools.takewhile(lambda item: item != there, _upwards(Path(url))):
+            with contextlib.suppress(OSError):  # somebody has put something there meanwhile
+                folder.rmdir()
+    yield _model(store)
     if store.is_local:
         free = shutil.disk_usage(_existing(Path(url))).free
         ok = free >= _FREE_BYTES
@@ -126,8 +128,26 @@ def _workspace(url: str) -> Findings:
         yield Finding("disk", ok, f"{free / 1e9:.0f} GB free", advice)
 
 
+def _model(store: Workspace) -> Finding:
+    """What the studio shows and a retraining must beat."""
+    try:
+        there, chosen = models(store), current(store)
+    except GanimeError as error:
+        return Finding("model", False, str(error), "restore it, or choose: `ganime models promote`")
+    if chosen is None:
+        return Finding("model", True, f"{len(there)} trained, none promoted")
+    if chosen not in there:
+        advice = "choose another: `ganime models promote`"
+        return Finding("model", False, f"the current one, {chosen}, is gone", advice)
+    return Finding("model", True, f"{len(there)} trained, {chosen} is the current one")
+
+
 def _existing(path: Path) -> Path:
-    return next(item for item in (path, *path.absolute().parents) if item.exists())
+    return next(item for item in _upwards(path) if item.exists())
+
+
+def _upwards(path: Path) -> tuple[Path, ...]:
+    return (path.absolute(), *path.absolute().parents)
 
 
 def _device() -> Finding:
@@ -136,7 +156,8 @@ def _device() -> Finding:
     if torch.cuda.is_available():
         return Finding("device", True, f"CUDA: {torch.cuda.get_device_name()}")
     threads = torch.get_num_threads()
-    return Finding("device", True, f"CPU, {threads} threads: training works, but slowly")
+    count = f"{threads} thread{'s' * (threads != 1)}"
+    return Finding("device", True, f"CPU, {count}: training works, but slowly")
 
 
 def _weights(plan: Plan) -> Finding:
@@ -161,20 +182,25 @@ def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
         yield key, value
 
 
-def _server(port: int) -> Findings:
+def _server(port: int) -> Generator[Finding, None, bool]:
+    """Gives whether there is one to ask further."""
     if not server.healthy(port):
         yield Finding("server", False, f"nothing answers at {server.api_url(port)}", _START)
-        return
+        return False
     yield Finding("server", True, server.api_url(port))
+    yield _settings(port)
+    return True
+
+
+def _settings(port: int) -> Finding:
     try:
         seen = httpx.get(f"{server.api_url(port)}/admin/settings", timeout=10).json()["server"]
     except (httpx.HTTPError, ValueError, KeyError) as error:
-        yield Finding("settings", False, f"the server does not tell them: {error}", _START)
-        return
+        return Finding("settings", False, f"the server does not tell them: {error}", _START)
     wrong = [text for text, is_wrong in _SETTINGS.items() if is_wrong(seen)]
     found = "; ".join(wrong) or "as `ganime up` sets them"
     advice = "start the server with `ganime up`, or from the repository's root" if wrong else ""
-    yield Finding("settings", not wrong, found, advice)
+    return Finding("settings", not wrong, found, advice)
 
 
 _SETTINGS: dict[str, Callable[[dict[str, Any]], bool]] = {
@@ -189,11 +215,12 @@ _SETTINGS: dict[str, Callable[[dict[str, Any]], bool]] = {
 
 async def _on_the_server(plan: Plan) -> list[Finding]:
     async with get_client() as client:
+        there = {item.name: item for item in await client.read_deployments()}
         return [
             *[await _pool(client, name) for name in plan.pools],
             _present("limits", await missing_limits(client)),
             _present("automations", await missing_automations(client)),
-            *[item for name in _ids(plan) if (item := await _deployed(client, plan, name))],
+            *[await _deployed(client, name, there.get(name)) for name in _names(plan)],
         ]
 
 
@@ -218,22 +245,21 @@ async def _pool(client: PrefectClient, name: str) -> Finding:
     return Finding(f"pool {name}", True, f"workers online: {', '.join(online)}")
 
 
-def _ids(plan: Plan) -> list[str]:
+def _names(plan: Plan) -> list[str]:
     return [str(item["name"]) for item in plan.deployments if item.get("name")]
 
 
-async def _deployed(client: PrefectClient, plan: Plan, name: str) -> Finding:
+async def _deployed(client: PrefectClient, name: str, found: DeploymentResponse | None) -> Finding:
     """Whether a deployment is there and, if it has a schedule, whether runs come of it."""
-    found = [item for item in await client.read_deployments() if item.name == name]
     title = f"deployment {name}"
-    if not found:
+    if found is None:
         return Finding(title, False, "missing", "apply it: `ganime deploy`")
-    if not any(schedule.active for schedule in found[0].schedules):
+    if not any(schedule.active for schedule in found.schedules):
         return Finding(title, True, "present, starts on demand")
-    if found[0].paused:
+    if found.paused:
         return Finding(title, False, "paused: its schedule is idle", "resume it on its page")
     runs = await client.read_flow_runs(
-        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[found[0].id])),
+        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[found.id])),
         flow_run_filter=FlowRunFilter(
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED]))
         ),
@@ -247,11 +273,21 @@ async def _deployed(client: PrefectClient, plan: Plan, name: str) -> Finding:
     return Finding(title, True, f"next run {coming[0]:%Y-%m-%d %H:%M} UTC")
 
 
-def _review(port: int) -> Finding:
-    url = f"http://{server.HOST}:{port}"
+def _page(page: Page, plan: Plan) -> Finding:
     try:
-        status = httpx.get(url, timeout=10).status_code
+        status = httpx.get(page.url, timeout=10).status_code
     except httpx.HTTPError:
-        return Finding("review page", False, f"nothing answers at {url}", "`ganime review`")
+        return _absent(page, plan.variables["GANIME_WORKSPACE"])
     ok = status < httpx.codes.INTERNAL_SERVER_ERROR
-    return Finding("review page", ok, f"{url} (status {status})", "" if ok else "see its log")
+    return Finding(page.title, ok, f"{page.url} (status {status})", "" if ok else "see its log")
+
+
+def _absent(page: Page, workspace: str) -> Finding:
+    try:
+        is_due = page.is_due(Workspace(workspace))
+    except GanimeError:  # said of the workspace already
+        is_due = True
+    if is_due:
+        start = f"start it with `ganime {page.command}`"
+        return Finding(page.title, False, f"nothing answers at {page.url}", start)
+    return Finding(page.title, True, f"comes once {page.once}")

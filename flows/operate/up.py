@@ -81,7 +81,7 @@ def up(config: UpConfig, say: Say) -> None:
     """
     plan = config.plan()
     server.require_free(config.port, "another program", "--port")
-    for page in _pages(config):
+    for page in pages(config):
         server.require_free(page.port, "another program", f"--{page.command}-port")
     require_in_order(plan)
     with _until_stopped(say) as stopped:
@@ -94,7 +94,8 @@ def up(config: UpConfig, say: Say) -> None:
                     break
                 supervisor.tend()
                 if second % 10 == 0:  # it may be an object store that has to be asked
-                    _start_pages(config, plan, supervisor)
+                    for page in _start_pages(config, plan, supervisor):
+                        say(f"{page.title}: served from now on at {page.url}")
         finally:
             _wind_down(config, plan, supervisor, say)
 
@@ -106,6 +107,7 @@ def _start(
     prefect = [sys.executable, "-m", "prefect"]
     at = ["--host", server.HOST, "--port", str(config.port)]
     first = Child("server", [*prefect, "server", "start", *at], environment)
+    say("starting the server, which takes some 15 s")
     supervisor.start(first)
 
     def go_on() -> bool:
@@ -118,11 +120,10 @@ def _start(
     apply(plan, server.api_url(config.port), config.silence_s)
     for child in _workers(config, plan, environment):
         supervisor.start(child)
-    waiting = _start_pages(config, plan, supervisor)
+    started = _start_pages(config, plan, supervisor)
     say(f"runs and schedules: http://{server.HOST}:{config.port}")
-    for page in _pages(config):
-        later = f" (once {page.once})" if page in waiting else ""
-        say(f"{page.title}: http://{server.HOST}:{page.port}{later}")
+    for page in pages(config):
+        say(f"{page.title}: {page.url}{'' if page in started else f' (once {page.once})'}")
     say(f"logs: {supervisor.logs}")
     say("Ctrl-C cancels the runs and ends everything")
 
@@ -160,7 +161,7 @@ def _workers(config: UpConfig, plan: Plan, environment: dict[str, str]) -> Itera
 
 
 @dataclass(frozen=True)
-class _Page:
+class Page:
     """A page of ours that is served once the workspace has something to show.
 
     Attributes:
@@ -177,27 +178,31 @@ class _Page:
     is_due: Callable[[Workspace], bool]
     once: str
 
+    @property
+    def url(self) -> str:
+        """Its address on this machine."""
+        return f"http://{server.HOST}:{self.port}"
 
-def _pages(config: UpConfig) -> list[_Page]:
+
+def pages(config: UpConfig) -> list[Page]:
+    """The pages that are served beside the server's own."""
     return [
-        _Page(
-            "review page", "review", config.review_port, _has_posts, "something has been crawled"
-        ),
-        _Page("studio", "studio", config.studio_port, _has_model, "a generator has been trained"),
+        Page("review page", "review", config.review_port, _has_posts, "something has been crawled"),
+        Page("studio", "studio", config.studio_port, _has_model, "a generator has been trained"),
     ]
 
 
-def _start_pages(config: UpConfig, plan: Plan, supervisor: Supervisor) -> list[_Page]:
-    """Start those that have something to show by now; gives the others."""
+def _start_pages(config: UpConfig, plan: Plan, supervisor: Supervisor) -> list[Page]:
+    """Start those that have something to show by now, and give them."""
     started = {child.name for child in supervisor.children}
-    missing = [page for page in _pages(config) if page.command not in started]
+    missing = [page for page in pages(config) if page.command not in started]
     url = plan.variables["GANIME_WORKSPACE"]
     due = [page for page in missing if page.is_due(Workspace(url))]
     for page in due:
         where = ["--workspace", url, "--port", str(page.port)]
         command = [sys.executable, "-m", "flows.cli", page.command, *where]
         supervisor.start(Child(page.command, command, _environment(config, plan)))
-    return [page for page in missing if page not in due]
+    return due
 
 
 def _has_posts(workspace: Workspace) -> bool:

@@ -4,9 +4,14 @@
 object is created only where none is, so of two machines that answer at the same moment one learns
 that the other was first, and nothing is lost or counted twice. Each machine keeps an SQLite copy of
 all objects to ask; it may be deleted at any time.
+
+A bucket may be deleted and made anew under its old name, and machines still hold a copy of what was
+said in the lost one. So the first answer gives the log an identity, drawn by lot, and a copy of
+another log is forgotten.
 """
 
 import json
+import secrets
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,6 +19,7 @@ from ganime.errors import StoreError
 from ganime.store.workspace import Workspace
 
 FOLDER = "labels"
+IDENTITY = f"{FOLDER}/.identity"  # hidden, as it is no label
 _READERS = 16  # a new machine's first look waits for the network, not for the processor
 _FIELDS = ("label_id", "image_id", "question", "answer", "by", "at", "how", "note", "supersedes")
 
@@ -27,9 +33,15 @@ def catch_up(workspace: Workspace, connection: sqlite3.Connection) -> int:
     Raises:
         StoreError: an object is missing or damaged.
     """
+    told = _identity(workspace)
     (known,) = connection.execute("PRAGMA user_version").fetchone()
     (written,) = connection.execute("SELECT coalesce(max(label_id), 0) FROM labels").fetchone()
-    if written > known:
+    if told != _copied_from(connection):
+        known = 0
+        with connection:
+            _forget_after(connection, known)
+            _mark(connection, known, told)
+    elif written > known:
         with connection:
             _forget_after(connection, known)
     if not workspace.exists(_key(known + 1)):  # one small question where nothing was said since
@@ -39,7 +51,7 @@ def catch_up(workspace: Workspace, connection: sqlite3.Connection) -> int:
     with connection, ThreadPoolExecutor(_READERS) as readers:
         for key, content in zip(keys, readers.map(workspace.read_bytes, keys), strict=True):
             last = _take_in(connection, workspace.describe(key), content, last)
-        _mark(connection, last)
+        _mark(connection, last, told)
     return last
 
 
@@ -57,11 +69,12 @@ def hand_in(workspace: Workspace, connection: sqlite3.Connection, last: int) -> 
     content = json.dumps([dict(row) for row in found], ensure_ascii=False, indent=1).encode()
     is_first = False
     try:
+        told = _identity(workspace) or _draw_identity(workspace)
         is_first = workspace.create_bytes(_key(last + 1), content)
     finally:
         with connection:
             if is_first:
-                _mark(connection, found[-1]["label_id"])
+                _mark(connection, found[-1]["label_id"], told)
             else:
                 _forget_after(connection, last)
     if not is_first:
@@ -69,6 +82,30 @@ def hand_in(workspace: Workspace, connection: sqlite3.Connection, last: int) -> 
             f"somebody else answered in {workspace.describe()} at the same moment, and this answer "
             "is not written: look again, then say it again"
         )
+
+
+def _identity(workspace: Workspace) -> str:
+    """That of the log; empty until somebody answers."""
+    try:
+        return workspace.read_bytes(IDENTITY).decode()
+    except StoreError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return ""
+        raise
+
+
+def _draw_identity(workspace: Workspace) -> str:
+    """Give the log one; of two machines at the same moment both get that of the first."""
+    drawn = secrets.token_hex(16)
+    is_first = workspace.create_bytes(IDENTITY, drawn.encode())
+    return drawn if is_first else _identity(workspace)
+
+
+def _copied_from(connection: sqlite3.Connection) -> str:
+    """Identity of the log that this is a copy of."""
+    connection.execute("CREATE TABLE IF NOT EXISTS copied_from (identity TEXT NOT NULL)")
+    found = connection.execute("SELECT identity FROM copied_from").fetchone()
+    return str(found[0]) if found else ""
 
 
 def _take_in(connection: sqlite3.Connection, name: str, content: bytes, last: int) -> int:
@@ -94,8 +131,11 @@ def _forget_after(connection: sqlite3.Connection, last: int) -> None:
     connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'labels'", (last,))
 
 
-def _mark(connection: sqlite3.Connection, last: int) -> None:
+def _mark(connection: sqlite3.Connection, last: int, identity: str) -> None:
+    """Note up to where this is a copy, and of which log."""
     connection.execute(f"PRAGMA user_version = {last:d}")
+    connection.execute("DELETE FROM copied_from")
+    connection.execute("INSERT INTO copied_from (identity) VALUES (?)", (identity,))
 
 
 def _key(number: int) -> str:

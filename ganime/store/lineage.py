@@ -85,16 +85,16 @@ def crawled_images(workspace: Workspace, crawl_ids: Sequence[str]) -> CrawledIma
             posts += pc.binary_join_element_wise(found["source"], found["post_id"], "/").chunks
             num += found.num_rows
     encoded = pa.concat_arrays(ids).dictionary_encode()
+    del ids  # of ten million images 640 MB
     order = pc.sort_indices(encoded.dictionary)
     place = np.empty(len(order), np.int64)
     place[np.asarray(order)] = np.arange(len(order))
     places = place[np.asarray(encoded.indices)]
-    return CrawledImages(
-        encoded.dictionary.take(order),
-        tags.sets(places, len(order)),
-        _lists(places, pa.concat_arrays(posts), len(order)),
-        frozenset(special),
-    )
+    sorted_ids = encoded.dictionary.take(order)
+    del encoded
+    sets = tags.sets(places, len(order))
+    names = _lists(places, pa.concat_arrays(posts), len(order))
+    return CrawledImages(sorted_ids, sets, names, frozenset(special))
 
 
 def _lists(places: npt.NDArray[np.int64], words: pa.Array, num: int) -> pa.ListArray:

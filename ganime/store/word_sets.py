@@ -74,7 +74,11 @@ class WordSets(Sequence[list[str]]):
             num: How many unions there are.
         """
         owners = np.repeat(groups, np.diff(self.starts))
-        return _united(self.words, self.codes[owners >= 0], owners[owners >= 0], num)
+        codes, owners = self.codes[owners >= 0], owners[owners >= 0]
+        order, rank = _ranks(self.words, np.bincount(codes, minlength=len(self.words)))
+        return _united(
+            [self.words[code] for code in order], _pairs(owners, rank[codes], order), num
+        )
 
     def matrix(self, words: Sequence[str]) -> npt.NDArray[np.uint8]:
         """1 where a set holds a word, uint8 [N, len(words)]."""
@@ -113,25 +117,51 @@ class Gathered:
             places: Place of the set of each owner.
             num: How many sets there are.
         """
-        none = np.zeros(0, np.int32)
-        owners, codes = np.concatenate([none, *self._owners]), np.concatenate([none, *self._codes])
-        self._owners, self._codes = [], []  # hundreds of megabytes that nobody needs any more
-        return _united(list(self._known), codes, places[owners], num)
+        words, num_pairs = list(self._known), sum(map(len, self._codes))
+        counts = np.zeros(len(words), np.int64)
+        for codes in self._codes:
+            counts += np.bincount(codes, minlength=len(words))
+        order, rank = _ranks(words, counts)
+        pairs, end = np.empty(num_pairs, np.int64), 0
+        while self._codes:  # piece by piece they give way to what is made of them
+            owners, codes = self._owners.pop(), self._codes.pop()
+            pairs[end : end + len(codes)] = _pairs(places[owners], rank[codes], order)
+            end += len(codes)
+        return _united([words[code] for code in order], pairs, num)
 
 
-def _united(words: list[str], codes: npt.NDArray[np.int32], owners: Places, num: int) -> WordSets:
-    """Words of owners as sets; `owners` is overwritten, of 60 million pairs a copy is half a GB."""
-    used = np.flatnonzero(np.bincount(codes, minlength=len(words)))
+def _ranks(words: list[str], counts: Places) -> tuple[Places, npt.NDArray[np.int32]]:
+    """Places of the words that occur, sorted by word; and of every word its place among those."""
+    used = np.flatnonzero(counts)
     order = used[np.argsort(np.array([words[code] for code in used], object))]
     rank = np.zeros(len(words), np.int32)
     rank[order] = np.arange(len(order))
-    pairs = owners  # one number per pair sorts as fast as numbers do
-    pairs *= len(order)
-    pairs += rank[codes]
+    return order, rank
+
+
+def _pairs(owners: Places, ranks: npt.NDArray[np.int32], order: Places) -> Places:
+    """One number per pair of an owner and a word: they sort as fast as numbers do."""
+    return owners * len(order) + ranks
+
+
+def _united(words: list[str], pairs: Places, num: int) -> WordSets:
+    """Sets of sorted words from pairs, which are overwritten: of 260 million a copy is 2 GB."""
     pairs.sort()
-    first = np.ones(len(pairs), bool)
-    np.not_equal(pairs[1:], pairs[:-1], out=first[1:])
-    pairs = pairs[first]
-    starts = np.searchsorted(pairs, np.arange(num + 1) * len(order))
-    pairs %= max(1, len(order))
-    return WordSets([words[code] for code in order], pairs.astype(np.int32), starts)
+    pairs = pairs[: _keep_distinct(pairs)]
+    starts = np.searchsorted(pairs, np.arange(num + 1) * len(words))
+    pairs %= max(1, len(words))
+    return WordSets(words, pairs.astype(np.int32), starts)
+
+
+def _keep_distinct(numbers: Places, block: int = 1 << 20) -> int:
+    """Move the distinct ones of sorted numbers to the front, and give how many they are."""
+    end = 0
+    for start in range(0, len(numbers), block):
+        some = numbers[start : start + block]
+        is_first = np.empty(len(some), bool)
+        is_first[0] = end == 0 or some[0] != numbers[end - 1]
+        np.not_equal(some[1:], some[:-1], out=is_first[1:])
+        found = some[is_first]
+        numbers[end : end + len(found)] = found
+        end += len(found)
+    return end

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from flows.operate import doctor
 from flows.operate.plan import ROOT
 from flows.operate.up import UpConfig
 from ganime.errors import ConfigError
+from ganime.promotion import promote
+from ganime.store.workspace import Workspace
 
 
 @pytest.fixture
@@ -69,7 +72,8 @@ def test_an_unknown_environment_is_one_sentence(checkout: Path) -> None:
 
 def findings(checkout: Path, **settings: Any) -> dict[str, doctor.Finding]:
     # Port 1: nobody but the administrator could listen there.
-    config = UpConfig.model_validate({"root": checkout, "port": 1, "review_port": 1, **settings})
+    nowhere = {"port": 1, "review_port": 1, "studio_port": 1}
+    config = UpConfig.model_validate({"root": checkout, **nowhere, **settings})
     return {finding.name: finding for finding in doctor.examine(config)}
 
 
@@ -78,8 +82,56 @@ def test_the_doctor_says_what_is_missing_and_what_to_do(checkout: Path) -> None:
     in_order = {name for name, finding in found.items() if finding.ok}
     assert {"versions", "deployments", "workspace", "device", "weights"} <= in_order
     assert found["server"].advice == "start it with `ganime up`"
-    assert found["review page"].advice == "`ganime review`"
+    assert found["review page"].found == "comes once something has been crawled"
+    assert found["studio"].found == "comes once a generator has been trained"
     assert all(bool(finding.advice) is not finding.ok for finding in found.values())
+    assert not (checkout / "workspace").exists(), "who only looks leaves nothing"
+
+
+def test_pages_that_have_something_to_show_are_missed(checkout: Path, write_version: Any) -> None:
+    store = Workspace(str(checkout / "workspace"))
+    write_version(store, "v1", 2)
+    store.write_text("models/abc/config.json", json.dumps({"model_id": "abc"}))
+    store.write_text("models/abc/snapshots/000000256.safetensors", "weights")
+    found = findings(checkout)
+    assert found["model"].found == "1 trained, none promoted"
+    for page, command in (("review page", "review"), ("studio", "studio")):
+        assert found[page].found == "nothing answers at http://127.0.0.1:1"
+        assert found[page].advice == f"start it with `ganime {command}`"
+
+
+def test_a_current_model_that_is_gone_is_found(checkout: Path) -> None:
+    store = Workspace(str(checkout / "workspace"))
+    for key in ("models/abc/config.json", "models/abc/snapshots/000000256.safetensors"):
+        store.write_text(key, json.dumps({"model_id": "abc"}))
+    promote(store, "abc", by="ann")
+    assert findings(checkout)["model"].found == "1 trained, abc is the current one"
+    store.remove("models/abc/config.json")
+    found = findings(checkout)["model"]
+    assert (found.ok, found.found) == (False, "the current one, abc, is gone")
+
+
+def test_packages_that_are_not_there_are_named_with_what_brings_them(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def version(name: str) -> str:
+        if name in ("dask", "numpy"):
+            raise metadata.PackageNotFoundError(name)
+        return "1.0" if name == "pillow" else metadata.version(name)
+
+    monkeypatch.setattr("flows.operate.packages.version", version)
+    found = findings(checkout)
+    assert "numpy is missing (wanted >=2.1)" in found["versions"].found
+    assert "pillow 1.0 (wanted >=11)" in found["versions"].found
+    assert "dask (pip install 'ganime[dask]')" in found["extras"].found
+    assert "dev" not in found["extras"].found
+
+
+@pytest.mark.parametrize("url", ["nosuch://bucket", "/proc/nothing"])
+def test_a_workspace_that_cannot_be_used_is_a_problem(checkout: Path, url: str) -> None:
+    found = findings(checkout, workspace=url)
+    assert found["workspace"].advice == "name another with --workspace"
+    assert not found["workspace"].ok
 
 
 def test_the_doctor_repeats_what_is_wrong_with_deployments(checkout: Path, change: Any) -> None:
@@ -92,12 +144,6 @@ def test_the_doctor_repeats_what_is_wrong_with_deployments(checkout: Path, chang
     assert "wokr: flow work has no such parameter" in found["deployments"].found
     assert "no deployments/pools/tpu.json" in found["deployments"].found
     assert found["weights"].found == "no file gone.pth"
-
-
-def test_a_workspace_that_cannot_be_written_is_a_problem(checkout: Path) -> None:
-    found = findings(checkout, workspace="/proc/nothing")
-    assert not found["workspace"].ok
-    assert found["workspace"].advice == "name another with --workspace"
 
 
 def test_the_doctors_report_is_json_and_an_exit_status(

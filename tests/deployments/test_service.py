@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from ganime.store.workspace import Workspace
+
 pytestmark = pytest.mark.slow
 Wait = Callable[..., Any]
 
@@ -73,7 +75,7 @@ def test_the_cron_yields_runs_at_night(service: Any, wait_for: Wait) -> None:
     assert times == {"03:00"}
 
 
-def test_the_doctor_misses_the_review_page_alone(service: Any, wait_for: Wait) -> None:
+def test_the_doctor_misses_nothing(service: Any, wait_for: Wait) -> None:
     from flows.operate.doctor import examine
     from flows.operate.up import UpConfig
 
@@ -82,8 +84,7 @@ def test_the_doctor_misses_the_review_page_alone(service: Any, wait_for: Wait) -
         return [f"{item.name}: {item.found}" for item in examine(config) if not item.ok]
 
     # A worker is online once it has asked for work.
-    wait_for(lambda: len(report()) == 1, "workers")
-    assert report()[0].startswith("review page: nothing answers")
+    wait_for(lambda: not report(), "workers")
 
 
 def test_applying_it_again_doubles_nothing(service: Any) -> None:
@@ -166,3 +167,20 @@ def test_after_a_power_cut_the_worker_is_started_again_and_the_run_goes_on(
     assert states.index("Crashed") < states.index("AwaitingRetry")
     assert service.worker("cpu") not in (None, worker)
     assert re.search(r"worker-cpu ended \(status -9\); started again", service.output.read_text())
+
+
+def test_a_page_is_served_as_soon_as_there_is_something_to_show(
+    service: Any, wait_for: Wait, write_version: Callable[..., None]
+) -> None:
+    address = f"http://127.0.0.1:{service.settings['review_port']}"
+    write_version(Workspace(str(service.checkout / "workspace")), "v1", 2)
+    said = f"review page: served from now on at {address}"
+    wait_for(lambda: said in service.output.read_text(), said)
+
+    def answers() -> bool:
+        try:
+            return httpx.get(address, timeout=service.patience_s).status_code == httpx.codes.OK
+        except httpx.ConnectError:
+            return False
+
+    wait_for(answers, "the page")

@@ -13,6 +13,7 @@ import pytest
 from ganime.errors import StoreError
 from ganime.review.answers import LabelConflictError, ReviewLog, Wish
 from ganime.rows import LabelRow
+from ganime.store.label_objects import IDENTITY
 from ganime.store.labels import Answer, LabelLog
 from ganime.store.manifest import Table
 from ganime.store.workspace import Workspace
@@ -150,7 +151,9 @@ from ganime.store.labels import Answer, LabelLog
 from ganime.store.workspace import Workspace
 create = Workspace.create_bytes
 def killed(self, key, content):
-    if sys.argv[2] == "after":
+    if (sys.argv[2] == "identity") != key.endswith("identity"):
+        return create(self, key, content)
+    if sys.argv[2] != "before":
         create(self, key, content)
     os.kill(os.getpid(), 9)
 Workspace.create_bytes = killed
@@ -160,21 +163,71 @@ log.append([Answer(image_id="a", question="keep", answer=True)], by="x", how="y"
 """
 
 
-@pytest.mark.parametrize(("moment", "said"), [("before", []), ("after", ["a", "a"])])
+@pytest.mark.parametrize(
+    ("moment", "ends", "said"),
+    [
+        ("before", [-9, -9], []),
+        ("after", [-9, -9], ["a", "a"]),
+        ("identity", [-9, 0], ["a"]),  # of the log, which has one from then on
+    ],
+)
 def test_a_kill_leaves_what_the_store_has(
-    moment: str, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    moment: str,
+    ends: list[int],
+    said: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     workspace = Workspace(str(tmp_path / "store"))
     (tmp_path / "machine").mkdir()
     (tmp_path / "store" / "labels").mkdir(parents=True)  # an object store has no folders to make
     environment = {**os.environ, "TMPDIR": str(tmp_path / "machine")}
     command = [sys.executable, "-c", SCRIPT, workspace.url, moment]
-    for _ in range(2):
+    for end in ends:
         done = subprocess.run(command, env=environment, check=False, timeout=300)
-        assert done.returncode == -9
+        assert done.returncode == end
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "machine"))
     monkeypatch.setattr(Workspace, "is_local", property(lambda self: False))
     assert [row.image_id for row in LabelLog(workspace).events()] == said
+
+
+def test_a_bucket_made_anew_knows_nothing_of_the_lost_one(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"{bucket}/anew"
+    one = Machine(url, tmp_path / "one", monkeypatch)
+    other = Machine(url, tmp_path / "other", monkeypatch)
+    one.say("lost", True)
+    one.say("lost as well", True)
+    assert len(other.log.events()) == 2
+    for key in [*one.workspace.list(""), IDENTITY]:
+        one.workspace.remove(key)
+    assert one.log.events() == []
+    one.say("new", False)
+    # Of this one the machine saw neither the loss nor the moment when there was nothing.
+    assert [row.image_id for row in other.log.events()] == ["new"]
+    other.say("newer", False)
+    assert [(row.label_id, row.image_id) for row in one.log.events()] == [(1, "new"), (2, "newer")]
+    assert one.workspace.list("labels") == ["labels/000000001.json", "labels/000000002.json"]
+
+
+def test_of_two_that_answer_first_both_keep_one_identity(
+    one: Machine, other: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = Workspace.create_bytes
+
+    def after_another(workspace: Workspace, key: str, content: bytes) -> bool:
+        monkeypatch.setattr(Workspace, "create_bytes", create)
+        other.say("a", True, by="bob")
+        one.enter()
+        return workspace.create_bytes(key, content)
+
+    one.log.events()
+    monkeypatch.setattr(Workspace, "create_bytes", after_another)
+    with pytest.raises(StoreError, match="at the same moment"):
+        one.say("b", True)
+    one.say("b", True)
+    assert [row.image_id for row in other.log.events()] == ["a", "b"]
 
 
 def test_the_review_page_knows_when_somebody_elsewhere_was_first(

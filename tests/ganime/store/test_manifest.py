@@ -10,13 +10,14 @@ import pytest
 
 import ganime.rows
 from ganime.config import Config
-from ganime.errors import ManifestError
+from ganime.errors import ManifestError, StoreError
 from ganime.rows import EvaluationRow, LabelRow, MetricRow, PostRow, Row
 from ganime.store.manifest import (
     Provenance,
     Table,
     from_arrow,
     read_footer,
+    read_part,
     schema_of,
     stable_columns,
     to_arrow,
@@ -138,6 +139,15 @@ def test_a_damaged_part_is_named_with_what_to_do(workspace: Workspace, tmp_path:
         (tmp_path / key).write_bytes(damage)
         with pytest.raises(ManifestError, match=r"part\.parquet is damaged.*delete it and run"):
             Table(workspace, MetricRow).read()
+
+
+def test_a_part_that_is_gone_is_said_to_be_gone_at_any_place(tmp_path: Path) -> None:
+    for url in (str(tmp_path), f"memory://{tmp_path.name}"):
+        store = Workspace(url)
+        with pytest.raises(StoreError, match=r"a/part\.parquet: it is not there"):
+            read_part(store, "a/part.parquet", MetricRow)
+        with pytest.raises(StoreError, match=r"a/part\.parquet: it is not there"):
+            read_footer(store, "a/part.parquet")
 
 
 def test_someone_elses_parquet_is_refused(workspace: Workspace, tmp_path: Path) -> None:
