@@ -57,7 +57,7 @@ class Retraining:
 def retrain(
     workspace: str = "workspace",
     dataset: str = "",
-    recipe: RecipeName = "dcgan",
+    recipe: RecipeName = "projected",
     budget: Budget = "evening",
     tags: Sequence[str] = (),
     settings: Sequence[str] = (),

@@ -21,7 +21,7 @@ SCORING = EvaluateConfig()  # as the form begins
 def train_gan(
     workspace: str = "workspace",
     dataset: str = "",
-    recipe: RecipeName = "dcgan",
+    recipe: RecipeName = "projected",
     budget: Budget = "evening",
     tags: Sequence[str] = (),
     settings: Sequence[str] = (),

@@ -182,7 +182,7 @@ def ablate(
     ] = "",
     recipe: Annotated[
         str, option(WHAT, "projected, fastgan, dcgan, lsgan, wgan_gp, progan, stylegan2 or r3gan.")
-    ] = "dcgan",
+    ] = "projected",
     budget: Annotated[Budget, option(WHAT, "How long: minutes, evening or night.")] = "minutes",
     nimg: Annotated[int | None, option(WHAT, "Images to show instead.", least=1)] = None,
     metrics: MetricsOption = ("kid", "fd"),

@@ -18,6 +18,7 @@ from ganime.errors import WeightsError
 from ganime.vision import torchvision
 
 StateDict = Mapping[str, torch.Tensor]
+OPTION = "--backbone-weights "
 _HEADS = ("fc.", "classifier.")
 # Layers up to the map in the middle, of those that are one sequence.
 _MIDDLE = {"vgg16": 24, "mobilenet_v2": 14}
@@ -91,12 +92,15 @@ def pooled(maps: torch.Tensor) -> torch.Tensor:
     return maps.float().mean(dim=(2, 3))
 
 
-def pretrained_trunk(config: BackboneConfig, learned: Path | None = None) -> Trunk:
+def pretrained_trunk(
+    config: BackboneConfig, learned: Path | None = None, option: str = OPTION
+) -> Trunk:
     """A trunk with the weights that a config asks for, its norms not folded in.
 
     Args:
         config: Architecture and weights.
         learned: For `weights="tags"`: what `ganime.backbones.pretraining` saved.
+        option: How people say which weights, for the message.
 
     Raises:
         WeightsError: the weights are missing or do not fit; says how to give them.
@@ -104,13 +108,13 @@ def pretrained_trunk(config: BackboneConfig, learned: Path | None = None) -> Tru
     if config.weights == "none":
         return build_trunk(config.architecture, config.seed)
     if config.weights == "download":
-        state, where = download_state_dict(config.architecture), "the download"
+        state, where = download_state_dict(config.architecture, option), "the download"
         return load_trunk(config.architecture, state, where)
     path = learned if config.weights == "tags" else Path(config.weights).expanduser()
     if path is None:
         raise WeightsError(
             "weights learned from tags belong to a workspace: classify a crawl there first, or "
-            "give a path with --backbone-weights PATH"
+            f"give a path with {option}PATH"
         )
     return load_trunk(config.architecture, read_state_dict(path), str(path))
 
@@ -175,8 +179,14 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     return dict(state)
 
 
-def download_state_dict(architecture: Architecture) -> dict[str, torch.Tensor]:
+def download_state_dict(
+    architecture: Architecture, option: str = OPTION
+) -> dict[str, torch.Tensor]:
     """torchvision's ImageNet weights, from its cache folder or the network.
+
+    Args:
+        architecture: Name at torchvision.
+        option: How people say which weights, for the message.
 
     Raises:
         WeightsError: they cannot be had; names the file and the ways to give it.
@@ -189,8 +199,8 @@ def download_state_dict(architecture: Architecture) -> dict[str, torch.Tensor]:
         cache = os.path.join(torch.hub.get_dir(), "checkpoints")  # noqa: PTH118
         raise WeightsError(
             f"cannot download {name} from {weights.url} ({_first(error)}): give its path with "
-            f"--backbone-weights PATH, put it into {cache}, learn features from the posts with "
-            "--backbone-weights tags, or use random ones with --backbone-weights none"
+            f"{option}PATH, put it into {cache}, learn features from the posts with {option}tags, "
+            f"or use random ones with {option}none"
         ) from error
     return state
 

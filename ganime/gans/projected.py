@@ -29,10 +29,11 @@ from torch.nn import functional as F
 
 from ganime.backbones.config import Architecture, BackboneConfig
 from ganime.backbones.frozen import FrozenConv2d
-from ganime.backbones.networks import digest_of_weights, pretrained_trunk
+from ganime.backbones.networks import Trunk, digest_of_weights, pretrained_trunk
 from ganime.backbones.pretraining import learned_weights
 from ganime.backbones.pyramid import Pyramid
 from ganime.config import Config
+from ganime.errors import WeightsError
 from ganime.gans import GANS
 from ganime.gans.convolutional import ConvolutionalRecipe
 from ganime.gans.fastgan import Discriminator as PixelDiscriminator
@@ -58,9 +59,17 @@ class FeaturesConfig(Config):
         "(those learned from the posts' tags in this workspace) or none (random, far worse).",
     )
 
-    def backbone(self) -> BackboneConfig:
-        """The same as a backbone's settings."""
-        return BackboneConfig(architecture=self.architecture, weights=self.weights)
+    def trunk(self) -> Trunk:
+        """The network.
+
+        Raises:
+            WeightsError: its weights cannot be had; says how to give them.
+        """
+        config = BackboneConfig(architecture=self.architecture, weights=self.weights)
+        try:
+            return pretrained_trunk(config, option="--set recipe.features.weights=")
+        except WeightsError as error:
+            raise WeightsError(f"{error}; or take a recipe that wants none: fastgan") from error
 
 
 @GANS.register("projected")
@@ -93,7 +102,7 @@ class Projected(ConvolutionalRecipe):
         """Of the features' weights."""
         if self.features.weights == "none":
             return ""
-        return digest_of_weights(pretrained_trunk(self.features.backbone()).network.state_dict())
+        return digest_of_weights(self.features.trunk().network.state_dict())
 
     def generator(self, resolution: int, num_tags: int = 0) -> nn.Module:
         """See `Recipe`."""
@@ -137,7 +146,7 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.enlarge = max(1, LEAST_SIDE // resolution)
-        self.features = Pyramid(pretrained_trunk(settings.features.backbone()))
+        self.features = Pyramid(settings.features.trunk())
         self.mixing = Mixing(self.features.channels, settings.mixed)
         sides = [resolution * self.enlarge // stride for stride in (4, 8, 16)]
         scales = [Scale(settings.mixed, side, networks.widest) for side in sides]

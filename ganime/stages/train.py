@@ -17,8 +17,8 @@ from ganime.config import Config, digest_of
 from ganime.device import Device, Precision, choose_device, uses_bfloat16
 from ganime.errors import ConfigError
 from ganime.gans import GANS, Recipe
-from ganime.gans.dcgan import Dcgan
 from ganime.gans.layers import num_parameters
+from ganime.gans.projected import Projected
 from ganime.store.manifest import Provenance
 from ganime.store.workspace import Workspace
 from ganime.training.batches import Batches, Examples
@@ -51,7 +51,7 @@ class TrainConfig(Config):
     """Which recipe, for how long, on what."""
 
     recipe: GANS.field() = Field(  # type: ignore[valid-type]
-        default_factory=Dcgan, description="Networks, losses and learning rates."
+        default_factory=Projected, description="Networks, losses and learning rates."
     )
     resolution: int = Field(
         64, ge=32, le=512, description="Side of the images [px], a power of two."

@@ -1,14 +1,12 @@
 """A retraining keeps the better of two models: planted ones, really scored, under Prefect."""
 
-import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 
@@ -56,6 +54,7 @@ def store(tmp_path: Path, write_version: Any) -> Workspace:
 
 def retrained(store: Workspace, *settings: str, **more: Any) -> Retraining:
     return retrain(
+        recipe="dcgan",
         workspace=store.url,
         dataset=NAME,
         budget="minutes",
@@ -85,18 +84,9 @@ def plant(store: Workspace, seed: int, ground: float, *, spread: float = 0.9) ->
     return model
 
 
-def artifact(key: str) -> str:
-    async def read() -> str:
-        async with get_client() as client:
-            found = [item for item in await client.read_artifacts() if item.key == key]
-            return str(max(found, key=lambda item: str(item.created)).data)
-
-    return asyncio.run(read())
-
-
 @pytest.mark.slow
 def test_only_a_better_model_replaces_the_current_one(
-    store: Workspace, monkeypatch: pytest.MonkeyPatch
+    store: Workspace, monkeypatch: pytest.MonkeyPatch, artifact: Callable[[str], str]
 ) -> None:
     monkeypatch.setenv("GANIME_REVIEW_URL", "http://review.example:8000/")
     black, white, blacker = (plant(store, seed, ground) for seed, ground in enumerate((-3, 3, -4)))

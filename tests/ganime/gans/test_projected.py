@@ -1,4 +1,5 @@
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -115,6 +116,18 @@ def with_weights(weights: str) -> Projected:
     built = GANS.build({**SMALL.model_dump(), "features": features})
     assert isinstance(built, Projected)
     return built
+
+
+def test_a_download_that_fails_tells_the_ways_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise URLError("unreachable")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", refuse)
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", refuse)
+    with pytest.raises(WeightsError) as told:
+        with_weights("download").discriminator(64)
+    for way in ("recipe.features.weights=PATH", "put it into", "weights=tags", "fastgan"):
+        assert way in str(told.value)
 
 
 def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
