@@ -10,7 +10,9 @@ from pydantic import Field, ValidationError
 
 from ganime.config import Config
 from ganime.errors import ConfigError, ManifestError
+from ganime.store.lineage import models
 from ganime.store.workspace import Workspace
+from ganime.training.keys import config_key, snapshots
 
 KEY = "models/current.json"
 
@@ -141,14 +143,12 @@ def _standing(entries: list[Promotion]) -> list[str]:
 
 
 def _check(workspace: Workspace, model: str) -> None:
-    folder = f"models/{model}"
-    if not model or "/" in model or not workspace.exists(f"{folder}/config.json"):
-        there = [key.split("/")[1] for key in workspace.list("models", "/config.json")]
+    if not model or "/" in model or not workspace.exists(config_key(model)):
         raise ConfigError(
             f"no model is {model!r}; {workspace.describe('models')} holds: "
-            f"{', '.join(there) or 'none yet'}"
+            f"{', '.join(models(workspace)) or 'none yet'}"
         )
-    if not workspace.list(f"{folder}/snapshots", ".safetensors"):
+    if not snapshots(workspace, model):
         raise ConfigError(
             f"model {model} has no snapshot yet: train it to its first one before it is promoted"
         )

@@ -2,6 +2,7 @@ import asyncio
 import base64
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import time
@@ -95,6 +96,32 @@ def write_version() -> Callable[..., None]:
     return write
 
 
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    """URL of an empty bucket on a local S3 server, which the environment points to."""
+    moto = pytest.importorskip("moto.server")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    settings = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        import s3fs
+
+        s3fs.S3FileSystem.clear_instance_cache()  # those of other tests have other credentials
+        # A name of its own: what a machine copies for an address must not outlive the server.
+        name = f"ganime-{secrets.token_hex(4)}"
+        s3fs.S3FileSystem().mkdir(name)
+        yield f"s3://{name}"
+    server.stop()
+
+
 class Tab:
     """One page in the browser: what it asked for and what it complained about."""
 
@@ -164,9 +191,11 @@ class Tab:
                 self.requests.append(told["request"]["url"])
             case "Runtime.exceptionThrown" | "Runtime.consoleAPICalled" | "Log.entryAdded":
                 self.complaints.append(json.dumps(told))
+            case "Page.javascriptDialogOpening":
+                self.complaints.append(f"dialog: {told['message']}")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     program = next((found for name in _NAMES if (found := shutil.which(name))), None)
     if program is None:
@@ -179,7 +208,7 @@ def browser_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     )
     try:
         told = profile / "DevToolsActivePort"
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 180  # others may be at work on this machine
         while not (told.exists() and "\n" in told.read_text()):
             assert time.monotonic() < deadline, "the browser does not start"
             time.sleep(0.1)

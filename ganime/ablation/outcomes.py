@@ -44,6 +44,11 @@ class Outcome:
     half: float | None
     verdict: str
 
+    @property
+    def tone(self) -> str:
+        """`better` or `worse` where that is shown, else nothing."""
+        return _tone(self.gap, self.half, self.better)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ablation:
@@ -129,7 +134,7 @@ def _outcome(arm: str, rows: Sequence[EvaluationRow], base: Sequence[EvaluationR
         mean=mean(values),
         gap=gap,
         half=half,
-        verdict="what the others are held against" if gap is None else _said(gap, half, rows[0]),
+        verdict=_said(gap, half, rows[0].better),
     )
 
 
@@ -144,13 +149,25 @@ def half_interval(gaps: Sequence[float]) -> float | None:
     return float(_STUDENT[len(gaps) - 2] * stdev(gaps) / len(gaps) ** 0.5)
 
 
-def _said(gap: float, half: float | None, row: EvaluationRow) -> str:
-    better = "better" if (gap < 0) == (row.better == "lower") else "worse"
+def _tone(gap: float | None, half: float | None, better: str) -> str:
+    if gap is None or half is None or not abs(gap) > half:
+        return ""
+    return _side(gap, better)
+
+
+def _side(gap: float, better: str) -> str:
+    return "better" if (gap < 0) == (better == "lower") else "worse"
+
+
+def _said(gap: float | None, half: float | None, better: str) -> str:
+    if gap is None:
+        return "what the others are held against"
     if half is None:
-        return f"{better} by {abs(gap):.3g} in the only training: chance may do as much"
-    if not abs(gap) > half:
-        return f"no difference shown ({gap:+.3g} ± {half:.2g}, 95 %)"
-    return f"{better} by {abs(gap):.3g} ± {half:.2g} (95 %)"
+        side = _side(gap, better)
+        return f"{side} by {abs(gap):.3g} in the only training: chance may do as much"
+    if tone := _tone(gap, half, better):
+        return f"{tone} by {abs(gap):.3g} ± {half:.2g} (95 %)"
+    return f"no difference shown ({gap:+.3g} ± {half:.2g}, 95 %)"
 
 
 def check_metrics(metrics: Sequence[Metric]) -> None:

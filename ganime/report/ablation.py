@@ -21,7 +21,6 @@ class Row:
     mean: float
     dots: list[float]
     told: str
-    tone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def build_ablation_page(workspace: Workspace, found: Ablation) -> str:
     page = render(
         "ablation.html",
         {
-            "title": f"{found.base} and {len(found.arms) - 1} variants",
+            "title": f"{found.base} and {_counted(len(found.arms) - 1)}",
             "sentence": sentence(found),
             "found": found,
             "tables": tables(found),
@@ -76,7 +75,7 @@ def sentence(found: Ablation) -> str:
     """What the first metric says of each variant."""
     first = found.outcomes[0].metric
     said = [
-        f"{one.arm} is {one.verdict}" if tone_of(one) else f"{one.arm}: {one.verdict}"
+        f"{one.arm} is {one.verdict}" if one.tone else f"{one.arm}: {one.verdict}"
         for one in found.outcomes
         if one.metric == first and one.arm != BASE
     ]
@@ -89,13 +88,6 @@ def tables(found: Ablation) -> list[Numbers]:
     for one in found.outcomes:
         by_metric.setdefault(one.metric, []).append(one)
     return [_numbers(metric, outcomes) for metric, outcomes in by_metric.items()]
-
-
-def tone_of(outcome: Outcome) -> str:
-    """`better` or `worse` where that is shown, else nothing."""
-    if outcome.gap is None or outcome.half is None or not abs(outcome.gap) > outcome.half:
-        return ""
-    return "better" if (outcome.gap < 0) == (outcome.better == "lower") else "worse"
 
 
 def _numbers(metric: str, outcomes: list[Outcome]) -> Numbers:
@@ -111,7 +103,6 @@ def _numbers(metric: str, outcomes: list[Outcome]) -> Numbers:
             mean=place(one.mean),
             dots=[place(value) for value in one.values],
             told=", ".join(f"{value:.4g}" for value in one.values),
-            tone=tone_of(one),
         )
         for one in outcomes
     ]
@@ -124,3 +115,7 @@ def _card(workspace: Workspace, found: Ablation, arm: Arm) -> Card:
     pixels = read_picture(workspace, grid) if grid else None
     picture = None if pixels is None else data_uri(pixels, _SIDE, _MOST)
     return Card(arm, models, picture)
+
+
+def _counted(variants: int) -> str:
+    return "a variant" if variants == 1 else f"{variants} variants"

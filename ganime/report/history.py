@@ -10,6 +10,7 @@ from typing import Any
 from ganime.report.charts import Chart, Series, line_chart
 from ganime.report.frame import render
 from ganime.report.model import Metric, group_metrics
+from ganime.report.sheets import last_sheets
 from ganime.report.words import count
 from ganime.rows import EvaluationRow
 from ganime.store.lineage import models
@@ -21,7 +22,6 @@ log = logging.getLogger(__name__)
 HISTORY_KEY = "reports/history.html"
 _UP = "../"  # from the page to the workspace
 _TONES = ("a", "b", "c", "d")  # as many as the style has: of more models, the best and the newest
-_GRID = re.compile(r"/samples/(\d{9})\.png$")
 _PAIR = re.compile(r"/([0-9a-f]+)-([0-9a-f]+)\.html$")
 
 
@@ -131,16 +131,14 @@ def _entry(
     pages: list[tuple[str, str]],
 ) -> Entry:
     settings = described.get("config", {})
-    grids = [
-        key for key in workspace.list(f"models/{identity}/samples", ".png") if _GRID.search(key)
-    ]
+    grid, _ = last_sheets(workspace, identity)
     return Entry(
         model_id=identity,
         dataset=str(described.get("dataset_version", "")),
         recipe=str(settings.get("recipe", {}).get("name", "")),
         trained_at=trained_at(workspace, identity),
         metric=metric,
-        grid=_UP + max(grids) if grids else "",
+        grid=_UP + grid if grid else "",
         comparisons=pages,
     )
 

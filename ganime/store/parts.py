@@ -239,10 +239,7 @@ def _opened(workspace: Workspace, key: str, row: type[Row]) -> Iterator[pq.Parqu
         where = workspace.describe(key)
         # By its path, Arrow reads a file itself. Its threads hold on to what they read a moment
         # longer than the call lasts: were that a Python object, a process that ends would abort.
-        with (
-            workspace.open(key) as file,
-            pq.ParquetFile(where if workspace.is_local else file) as parquet,
-        ):
+        with workspace.source(key) as source, pq.ParquetFile(source) as parquet:
             _check_footer(_footer(parquet.schema_arrow, where), row, where)
             yield parquet
     except (pa.ArrowException, OSError) as error:
@@ -273,8 +270,8 @@ def read_footer(workspace: Workspace, key: str) -> dict[str, Any]:
         ManifestError: it is not one of ours.
     """
     try:
-        with workspace.open(key) as file:
-            return _footer(pq.read_schema(file), workspace.describe(key))
+        with workspace.source(key) as source:
+            return _footer(pq.read_schema(source), workspace.describe(key))
     except (pa.ArrowException, OSError) as error:
         raise ManifestError(f"{workspace.describe(key)} is damaged: {_line(error)}") from error
 

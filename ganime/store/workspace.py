@@ -143,13 +143,18 @@ class Workspace:
                 self._target[0].pipe_file(self._path(key), path.read_bytes())
 
     @contextmanager
-    def open(self, key: str) -> Iterator[IO[bytes]]:
-        """Open for reading at any place."""
-        with (
-            _translated(f"cannot read {self.describe(key)}"),
-            self._target[0].open(self._path(key), "rb") as file,
-        ):
-            yield file
+    def source(self, key: str) -> Iterator[str | IO[bytes]]:
+        """What a parser reads at any place from: its path where it has one, else the open file.
+
+        Raises:
+            StoreError: in the block, it is found to be missing or cannot be read.
+        """
+        with _translated(f"cannot read {self.describe(key)}"):
+            if self.is_local:
+                yield self._path(key)
+                return
+            with self._target[0].open(self._path(key), "rb") as file:
+                yield file
 
     def local_path(self, key: str) -> Path:
         """A path on this machine with the content, for memory mapping.

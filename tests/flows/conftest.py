@@ -1,7 +1,8 @@
+import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,3 +95,16 @@ def smoke(url: str, workspace: Path, *more: str, tags: str = "full_body standing
 @pytest.fixture(scope="session")
 def smoke_arguments() -> object:
     return smoke
+
+
+@pytest.fixture(scope="session")
+def artifact() -> Callable[[str], str]:
+    """Reads what the newest artifact of a key says, from the server that the tests run on."""
+    from prefect.client.orchestration import get_client
+
+    async def read(key: str) -> str:
+        async with get_client() as client:
+            found = [item for item in await client.read_artifacts() if item.key == key]
+            return str(max(found, key=lambda item: str(item.created)).data)
+
+    return lambda key: asyncio.run(read(key))

@@ -232,7 +232,12 @@ def test_in_a_terminal_a_table_shows_every_site(
     with PracticeServer(corpus, latency_s=0.02) as server:
         process = subprocess.Popen(
             [sys.executable, "-m", "flows.cli", "crawl", "--url", server.url, *more],
-            env={**os.environ, "PREFECT_HOME": str(tmp_path), "COLUMNS": "150", "TERM": "xterm"},
+            env={
+                **os.environ,
+                "PREFECT_HOME": str(command.home),
+                "COLUMNS": "150",
+                "TERM": "xterm",
+            },
             stderr=terminal,
             stdout=subprocess.DEVNULL,
         )

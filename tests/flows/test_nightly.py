@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -84,18 +84,9 @@ def announced(least: int) -> list[dict[str, Any]]:
     return [item["payload"] for item in found]
 
 
-def artifact(key: str) -> str:
-    async def read() -> str:
-        async with get_client() as client:
-            found = [item for item in await client.read_artifacts() if item.key == key]
-            return str(max(found, key=lambda item: str(item.created)).data)
-
-    return asyncio.run(read())
-
-
 @pytest.mark.slow
 def test_nights_add_versions_and_ask_for_training_only_when_they_should(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, artifact: Callable[[str], str]
 ) -> None:
     monkeypatch.setenv("GANIME_REVIEW_URL", "http://review.example")
     store, folder = Workspace(str(tmp_path / "workspace")), tmp_path / "art"
@@ -125,10 +116,12 @@ def test_nights_add_versions_and_ask_for_training_only_when_they_should(
         {"dataset": NAME, "version": third.dataset.version, "added": 2, "labels": 3},
     ]
 
-    _labels_make_a_classifier(store, third)
+    _labels_make_a_classifier(store, third, artifact)
 
 
-def _labels_make_a_classifier(store: Workspace, before: Night) -> None:
+def _labels_make_a_classifier(
+    store: Workspace, before: Night, artifact: Callable[[str], str]
+) -> None:
     """By day people say that the red ones are chibi; the dataset then loses them."""
     dataset = Dataset(store, NAME, before.dataset.version)
     reds = {

@@ -1,7 +1,6 @@
 """The pipeline where nothing lies on a disk: Prefect on PostgreSQL, the workspace on S3."""
 
 import os
-import secrets
 import shutil
 import socket
 import subprocess
@@ -107,31 +106,6 @@ def server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     wait_until(is_there, process)
     yield url
     end(process)
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    """URL of an empty bucket on a local S3 server, which the environment points to."""
-    moto = pytest.importorskip("moto.server")
-    s3 = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    s3.start()
-    host, port = s3.get_host_and_port()
-    settings = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        import s3fs
-
-        s3fs.S3FileSystem.clear_instance_cache()  # those of other tests have other credentials
-        s3fs.S3FileSystem().mkdir("ganime")
-        # A name of its own: what a machine copies for an address must not outlive the server.
-        yield f"s3://ganime/{secrets.token_hex(4)}"
-    s3.stop()
 
 
 @pytest.fixture(scope="module")

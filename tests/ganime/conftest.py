@@ -1,13 +1,20 @@
-from collections.abc import Awaitable, Callable, Mapping
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from importlib import resources
 from typing import Any
 
 import pytest
+import uvicorn
 
-from ganime.rows import ImageRow, NeighbourRow
+from ganime.rows import ImageRow, NeighbourRow, PostRow
 
 ImageMaker = Callable[..., ImageRow]
+PostMaker = Callable[..., PostRow]
 EdgeMaker = Callable[..., list[NeighbourRow]]
+Serving = Callable[[uvicorn.Server, socket.socket], AbstractContextManager[str]]
 _ASK_AXE = """
 window.found = null;
 axe.run(document, {resultTypes: ["violations"]}).then((told) => {
@@ -48,6 +55,44 @@ def image_row() -> ImageMaker:
 
 
 @pytest.fixture(scope="session")
+def post_row() -> PostMaker:
+    """Makes post `i` of the crawl `crawl`, with a fetched image; `changes` are columns."""
+
+    def make(i: int, image_id: str, **changes: Any) -> PostRow:
+        nothing: dict[str, Any] = dict.fromkeys(
+            (
+                *("score", "width", "height", "site_md5", "posted_at", "changed_at"),
+                *("parent_id", "source_link", "reason", "fetched_at"),
+            )
+        )
+        lists: dict[str, Any] = {
+            name: [] for name in ("artist_tags", "copyright_tags", "character_tags", "meta_tags")
+        }
+        facts: dict[str, Any] = {
+            "crawl_id": "crawl",
+            "source": "safebooru",
+            "post_id": str(i),
+            "position": i,
+            "post_url": f"http://localhost/{i}",
+            "file_url": f"http://localhost/{i}.png",
+            "query": "1girl",
+            "tags": ["1girl"],
+            "rating": "general",
+            "state": "active",
+            "version": 1,
+            "outcome": "fetched",
+            "transient": False,
+            "attempt": 1,
+            "http_status": 200,
+            "num_bytes": 1,
+            "run_id": "run",
+        }
+        return PostRow(image_id=image_id, **{**nothing, **lists, **facts, **changes})
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def edge_rows() -> EdgeMaker:
     """Makes verified edges of similarities by pair of ids, the one compared later first."""
 
@@ -67,6 +112,27 @@ def edge_rows() -> EdgeMaker:
         ]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def serving() -> Serving:
+    """Runs a page's server at its socket while a block lasts; gives its address."""
+
+    @contextmanager
+    def run(server: uvicorn.Server, listener: socket.socket) -> Iterator[str]:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            while not server.started:
+                assert thread.is_alive(), "the server ended before it began"
+                time.sleep(0.01)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(10)
+            listener.close()
+
+    return run
 
 
 @pytest.fixture

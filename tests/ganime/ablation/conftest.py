@@ -1,6 +1,7 @@
 """A workspace of sixty images, twenty of them small, decided about and packed; nothing is drawn."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,60 +24,6 @@ SETTINGS = {
     "holdout": 0.3,
 }
 FROM = Provenance(stage="test", revision=1, config=Config(), run_id="run-0")
-NOTHING = ("score", "width", "height", "site_md5", "posted_at", "changed_at", "parent_id")
-
-
-def post(i: int) -> PostRow:
-    nothing: dict[str, None] = dict.fromkeys((*NOTHING, "source_link", "reason", "fetched_at"))
-    return PostRow(
-        crawl_id="crawl",
-        source="safebooru",
-        post_id=str(i),
-        position=i,
-        post_url=f"http://localhost/{i}",
-        file_url=f"http://localhost/{i}.png",
-        query="1girl",
-        tags=["1girl"],
-        artist_tags=[],
-        copyright_tags=[],
-        character_tags=[],
-        meta_tags=[],
-        state="active",
-        version=1,
-        rating="general",
-        outcome="fetched",
-        transient=False,
-        attempt=1,
-        http_status=200,
-        num_bytes=1,
-        image_id=IDS[i],
-        run_id="run-0",
-        **nothing,
-    )
-
-
-def image(i: int) -> ImageRow:
-    side = 50 if i < NUM_SMALL else 200
-    return ImageRow(
-        image_id=IDS[i],
-        problem="truncated" if i == NUM - 1 else None,
-        format="PNG",
-        mode="RGB",
-        width=side,
-        height=side,
-        frames=1,
-        num_bytes=10,
-        phash=1,
-        phash_mirrored=2,
-        trim_box=[0, 0, side, side],
-        thumbnail=bytes(3072),
-        alpha_fraction=0.0,
-        border_colour=[255, 255, 255],
-        background_fraction=1.0,
-        background_texture=0.0,
-        sharpness=1.0,
-        run_id="run-0",
-    )
 
 
 def padded(i: int) -> PaddedRow:
@@ -92,11 +39,19 @@ def padded(i: int) -> PaddedRow:
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(
+    post_row: Callable[..., PostRow],
+    image_row: Callable[..., ImageRow],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     folder = tmp_path_factory.mktemp("ablation")
     store = Workspace(str(folder))
-    Table(store, PostRow, "crawl").write("part", [post(i) for i in range(NUM)], FROM)
-    Table(store, ImageRow).write("part", [image(i) for i in range(NUM)], FROM)
+    posts = [post_row(i, image_id) for i, image_id in enumerate(IDS)]
+    Table(store, PostRow, "crawl").write("part", posts, FROM)
+    images = [image_row(image_id, 50) for image_id in IDS[:NUM_SMALL]]
+    images += [image_row(image_id, 200) for image_id in IDS[NUM_SMALL:-1]]
+    images += [image_row(IDS[-1], 200, problem="truncated")]
+    Table(store, ImageRow).write("part", images, FROM)
     colours = np.random.default_rng(0).integers(40, 220, (NUM, 1, 1, 3))
     write_shard(store, "padded/p/shard.npy", np.tile(colours, (1, 32, 32, 1)).astype(np.uint8))
     rows = [padded(i) for i in range(NUM - 1)]  # the broken one has no pixels

@@ -9,6 +9,7 @@ from ganime.ablation import AblateConfig
 from ganime.ablation.forecast import forecast
 from ganime.ablation.outcomes import (
     Ablation,
+    Outcome,
     check_metrics,
     check_unseen,
     half_interval,
@@ -54,12 +55,16 @@ def row(value: float, metric: str = "fd_colours", better: str = "lower") -> Eval
     )
 
 
-def verdicts(base: list[float], other: list[float], better: str = "lower") -> str:
+def weighed(base: list[float], other: list[float], better: str = "lower") -> list[Outcome]:
     scored = {
         "base": [[row(value, better=better)] for value in base],
         "other": [[row(value, better=better)] for value in other],
     }
-    return weigh(scored)[1].verdict
+    return weigh(scored)
+
+
+def verdicts(base: list[float], other: list[float], better: str = "lower") -> str:
+    return weighed(base, other, better)[1].verdict
 
 
 def test_the_interval_is_students() -> None:
@@ -75,6 +80,22 @@ def test_a_variant_is_better_only_where_chance_does_less() -> None:
     assert verdicts([10, 11, 10.5], [5, 6.1, 5.4], "higher").startswith("worse by 5 ± ")
     assert verdicts([10, 14, 8], [9, 16, 5]).startswith("no difference shown (-0.667 ± ")
     assert verdicts([10], [1]) == "better by 9 in the only training: chance may do as much"
+
+
+@pytest.mark.parametrize(
+    ("base", "other", "better", "tone"),
+    [
+        ([10, 11, 10.5], [5, 6.1, 5.4], "lower", "better"),
+        ([10, 11, 10.5], [5, 6.1, 5.4], "higher", "worse"),
+        ([10, 14, 8], [9, 16, 5], "lower", ""),
+        ([10], [1], "lower", ""),
+    ],
+)
+def test_only_what_is_shown_is_coloured(
+    base: list[float], other: list[float], better: str, tone: str
+) -> None:
+    held_against, variant = weighed(base, other, better)
+    assert (held_against.tone, variant.tone) == ("", tone)
 
 
 def test_copies_of_training_images_are_not_a_question_for_a_common_reference() -> None:

@@ -3,10 +3,8 @@
 import io
 import json
 import shutil
-import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -137,23 +135,20 @@ def workspace(template: Path, tmp_path: Path) -> Workspace:
     return Workspace(str(tmp_path / "workspace"))
 
 
-@contextmanager
-def serving(service: Service, token: str = "", **changes: Any) -> Iterator[str]:
-    """The page over real HTTP; gives its address."""
-    config = ReviewConfig(port=0, **changes)
-    listener = listen(config)
-    server = server_of(service, config, token)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        service.close()
-        listener.close()
+@pytest.fixture
+def serve_with(serving: Callable[..., Any]) -> Callable[..., Any]:
+    """Serves the page over real HTTP: a service, with a token; gives its address.
+
+    The service is closed afterwards.
+    """
+
+    @contextmanager
+    def serve(service: Service, token: str = "") -> Iterator[str]:
+        config = ReviewConfig(port=0)
+        with closing(service), serving(server_of(service, config, token), listen(config)) as url:
+            yield url
+
+    return serve
 
 
 Client = httpx.Client
@@ -191,9 +186,9 @@ def service(workspace: Workspace) -> Service:
 
 
 @pytest.fixture
-def client(service: Service) -> Iterator[Client]:
+def client(service: Service, serve_with: Callable[..., Any]) -> Iterator[Client]:
     """Talks to the page as its own scripts do."""
-    with serving(service) as url, Client(base_url=url, headers=POST, timeout=30) as found:
+    with serve_with(service) as url, Client(base_url=url, headers=POST, timeout=30) as found:
         yield found
 
 
@@ -225,12 +220,6 @@ def decide() -> Callable[..., str]:
 def decide_by() -> Callable[..., str]:
     """Makes another version of the dataset: of a workspace, by other classifiers."""
     return lambda workspace, classifiers: make_version(workspace, classifiers=classifiers)
-
-
-@pytest.fixture
-def serve_with() -> Callable[..., Any]:
-    """Serves the page over real HTTP: a service, with a token."""
-    return serving
 
 
 _NAMED = "localStorage.setItem('ganime.person', 'ann')"

@@ -73,6 +73,25 @@ def unanswered(workspace: Workspace) -> list[str]:
     ]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+def test_axe_finds_nothing_on_questions_that_have_figures(
+    learned: Workspace,
+    drive: Any,
+    complaints: Callable[[Any], Awaitable[list[str]]],
+    width: int,
+    dark: bool,
+) -> None:
+    answer(learned, unanswered(learned)[:5])
+
+    async def visit(tab: Any) -> None:
+        await tab.open("?view=questions")
+        await tab.until("document.querySelectorAll('main tbody tr').length > 0")
+        assert await complaints(tab) == []
+
+    drive(visit, width=width, dark=dark)
+
+
 def test_new_answers_make_a_new_classifier_and_it_says_what_it_is_worth(learned: Workspace) -> None:
     answer(learned, unanswered(learned))
     labels = LabelLog(learned).current()

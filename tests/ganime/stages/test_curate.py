@@ -1,5 +1,6 @@
 import json
 import tomllib
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,79 +40,23 @@ BROKEN, SMALL, CHIBI = IDS[:3]
 FROM = Provenance(stage="test", revision=1, config=Config(), run_id="run-0")
 
 
-def post(i: int, image_id: str) -> PostRow:
-    nothing: dict[str, None] = dict.fromkeys(
-        [
-            "score",
-            "width",
-            "height",
-            "site_md5",
-            "posted_at",
-            "changed_at",
-            "parent_id",
-            "source_link",
-        ]
-    )
-    return PostRow(
-        crawl_id="crawl",
-        source="safebooru",
-        post_id=str(i),
-        position=i,
-        post_url=f"http://localhost/{i}",
-        file_url=f"http://localhost/{i}.png",
-        query="1girl",
-        tags=["1girl", f"tag_{i}"],
-        artist_tags=[],
-        copyright_tags=[],
-        character_tags=[],
-        meta_tags=[],
-        state="active",
-        version=1,
-        rating="general",
-        outcome="fetched",
-        reason=None,
-        transient=False,
-        attempt=1,
-        http_status=200,
-        num_bytes=1,
-        image_id=image_id,
-        fetched_at=None,
-        run_id="run-0",
-        **nothing,
-    )
-
-
-def image(image_id: str) -> ImageRow:
-    side = 50 if image_id == SMALL else 200
-    return ImageRow(
-        image_id=image_id,
-        problem="truncated" if image_id == BROKEN else None,
-        format="PNG",
-        mode="RGB",
-        width=side,
-        height=side,
-        frames=1,
-        num_bytes=10,
-        phash=1,
-        phash_mirrored=2,
-        trim_box=[0, 0, side, side],
-        thumbnail=bytes(3072),
-        alpha_fraction=0.0,
-        border_colour=[255, 255, 255],
-        background_fraction=1.0,
-        background_texture=0.0,
-        sharpness=1.0,
-        run_id="run-0",
-    )
-
-
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
+def workspace(
+    post_row: Callable[..., PostRow], image_row: Callable[..., ImageRow], tmp_path: Path
+) -> Workspace:
     """Six images: one broken, one small, one chibi, three good; padded to 64 px."""
     store = Workspace(str(tmp_path))
-    posts = [post(i, image_id) for i, image_id in enumerate(IDS)]
-    Table(store, PostRow, "crawl").write("part", [*posts, post(9, IDS[3])], FROM)
-    Table(store, ImageRow).write("part", [image(image_id) for image_id in IDS], FROM)
+    posts = [
+        post_row(i, image_id, tags=["1girl", f"tag_{i}"])
+        for i, image_id in (*enumerate(IDS), (9, IDS[3]))
+    ]
+    Table(store, PostRow, "crawl").write("part", posts, FROM)
+    images = [
+        image_row(BROKEN, 200, problem="truncated"),
+        image_row(SMALL, 50),
+        *(image_row(image_id, 200) for image_id in IDS[2:]),
+    ]
+    Table(store, ImageRow).write("part", images, FROM)
     scores = [
         ScoreRow(
             image_id=image_id,

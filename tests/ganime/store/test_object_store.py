@@ -23,29 +23,6 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def bucket():
-    """Name of a fresh bucket on a local S3 server, which the environment points to."""
-    moto = pytest.importorskip("moto.server")
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    settings = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        import s3fs
-
-        s3fs.S3FileSystem().mkdir("crawls")
-        yield "crawls"
-    server.stop()
-
-
-@pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     return Corpus.build(PracticeConfig(posts=60, seed=4), tmp_path_factory.mktemp("corpus"))
 
@@ -63,11 +40,11 @@ def rows_of(workspace, config):
 
 
 def test_keys_become_visible_and_are_listed_at_once(bucket):
-    workspace = Workspace(f"s3://{bucket}/keys")
+    workspace = Workspace(f"{bucket}/keys")
     assert workspace.list("manifests") == []
     workspace.write_bytes("manifests/a.parquet", b"one")
     assert workspace.list("manifests") == ["manifests/a.parquet"]
-    other = Workspace(f"s3://{bucket}/keys")
+    other = Workspace(f"{bucket}/keys")
     other.write_bytes("manifests/b.parquet", b"two")
     assert workspace.list("manifests") == ["manifests/a.parquet", "manifests/b.parquet"]
     assert workspace.exists("manifests/b.parquet")
@@ -75,13 +52,13 @@ def test_keys_become_visible_and_are_listed_at_once(bucket):
     assert workspace.size("manifests/b.parquet") == 3
     workspace.remove("manifests/a.parquet")
     assert not other.exists("manifests/a.parquet")
-    assert workspace.describe("x") == f"s3://{bucket}/keys/x"
+    assert workspace.describe("x") == f"{bucket}/keys/x"
 
 
 def test_what_another_machine_writes_is_seen_at_once(bucket):
     import s3fs
 
-    workspace = Workspace(f"s3://{bucket}/two")
+    workspace = Workspace(f"{bucket}/two")
     elsewhere = s3fs.S3FileSystem(skip_instance_cache=True)
     for number in range(2):
         assert len(workspace.list("labels")) == number
@@ -95,7 +72,7 @@ def test_what_another_machine_writes_is_seen_at_once(bucket):
 
 def test_a_crawl_on_s3_equals_one_on_a_disk(bucket, corpus, tmp_path):
     with PracticeServer(corpus) as booru:
-        remote, local = Workspace(f"s3://{bucket}/whole"), Workspace(str(tmp_path / "local"))
+        remote, local = Workspace(f"{bucket}/whole"), Workspace(str(tmp_path / "local"))
         for workspace in (remote, local):
             crawl.run(workspace, settings(booru), "run")
         rows = rows_of(remote, settings(booru))
@@ -122,11 +99,11 @@ crawl.run(Workspace(sys.argv[2]), config, "killed")
 
 
 def test_after_kill_9_a_crawl_on_s3_goes_on(bucket, corpus):
-    workspace = Workspace(f"s3://{bucket}/killed")
+    workspace = Workspace(f"{bucket}/killed")
     with PracticeServer(corpus, latency_s=0.05) as booru:
         config = settings(booru)
         process = subprocess.Popen([sys.executable, "-c", CRAWL, booru.url, workspace.url])
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300  # others may be at work on this machine
         while not rows_of(workspace, config) and time.monotonic() < deadline:
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)
@@ -137,7 +114,7 @@ def test_after_kill_9_a_crawl_on_s3_goes_on(bucket, corpus):
         rows = rows_of(workspace, config)
         images = [path for path in booru.paths if path.startswith("/images/")]
         again = len(images) - len(set(images))
-        whole = Workspace(f"s3://{bucket}/unbroken")
+        whole = Workspace(f"{bucket}/unbroken")
         crawl.run(whole, config, "unbroken")
         assert rows == rows_of(whole, config)
         assert before.items() <= rows.items()

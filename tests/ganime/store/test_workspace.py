@@ -26,8 +26,9 @@ def test_what_was_written_is_read_and_listed(workspace: Workspace) -> None:
     assert workspace.list("a", "d.txt") == ["a/d.txt"]
     assert workspace.list("nothing") == []
     assert workspace.size("a/d.txt") == 3
-    with workspace.open("a/b/c.txt") as file:
-        assert file.read() == b"one"
+    with workspace.source("a/b/c.txt") as source:
+        content = Path(source).read_bytes() if isinstance(source, str) else source.read()
+        assert content == b"one"
     assert workspace.local_path("a/b/c.txt").read_bytes() == b"one"
 
 
