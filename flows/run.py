@@ -62,6 +62,7 @@ def run(
         Key of the report in the workspace.
     """
     started_at = datetime.now(UTC)
+    train.recipe.prepare()
     built = build_dataset(workspace, crawl, dedupe, detect, pad, classify, curate)
     store, run_id = Workspace(workspace), str(flow_run.root_flow_run_id)
     scoring = with_backbone(evaluate, classify.backbone)

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from ganime.backbones import BackboneConfig
 from ganime.config import Config, overlay, parse_sets, read_toml
 from ganime.errors import ConfigError
 from ganime.stages.classify import ClassifyConfig
@@ -205,4 +206,23 @@ def build(
     if preset not in PRESETS:
         raise ConfigError(f"no preset is called {preset!r}; known: {', '.join(PRESETS)}")
     from_file = read_toml(file) if file else {}
-    return RunConfig.parse(overlay(PRESETS[preset], from_file, options, parse_sets(sets)))
+    asked = overlay(PRESETS[preset], from_file, options, parse_sets(sets))
+    return RunConfig.parse(_with_judges(asked))
+
+
+def _with_judges(asked: dict[str, Any]) -> dict[str, Any]:
+    """A recipe for the weights at hand, where none was named.
+
+    The network that a file was given for judges generated images too; where there is none of the
+    world's weights, the best recipe without them trains.
+    """
+    backbone = asked.get("classify", {}).get("backbone", {})
+    weights = backbone.get("weights", "download")
+    if asked.get("train", {}).get("recipe") is not None or weights == "download":
+        return asked
+    if weights in ("tags", "none"):
+        return overlay(asked, {"train": {"recipe": {"name": "fastgan"}}})
+    features = {key: backbone[key] for key in ("architecture", "weights") if key in backbone}
+    default = BackboneConfig().architecture
+    recipe = {"name": "projected", "features": {"architecture": default, **features}}
+    return overlay(asked, {"train": {"recipe": recipe}})

@@ -86,6 +86,13 @@ class Recipe(Component):
         """Length Z of the latent vector."""
         raise NotImplementedError
 
+    def prepare(self) -> None:
+        """Fetch what must come from elsewhere, so that a run that cannot have it ends at once.
+
+        Raises:
+            WeightsError: it cannot be had; says how to give it.
+        """
+
     def located(self, workspace: Workspace) -> Self:
         """This recipe, the files that it wants of a workspace named by their paths.
 

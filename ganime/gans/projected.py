@@ -90,6 +90,11 @@ class Projected(ConvolutionalRecipe):
         """The discriminators have batch norm."""
         return True
 
+    def prepare(self) -> None:
+        """The features' weights; those learned from tags come with the run."""
+        if self.features.weights != "tags":
+            self.features.trunk()
+
     def located(self, workspace: Workspace) -> Self:
         """The features' weights, if they were learned in the workspace, by their path."""
         if self.features.weights != "tags":

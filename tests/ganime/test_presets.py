@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -148,3 +149,25 @@ def test_wishes_go_over_the_tables_and_sets_over_wishes() -> None:
 def test_an_unknown_recipe_lists_the_known() -> None:
     with pytest.raises(ConfigError, match=r"no recipe is called 'vae'; known: .*stylegan2"):
         training("vae", 64, "minutes", {})
+
+
+@pytest.mark.parametrize(
+    ("options", "recipe"),
+    [
+        ({}, "projected"),
+        ({"classify": {"backbone": {"weights": "tags"}}}, "fastgan"),
+        ({"classify": {"backbone": {"weights": "none"}}}, "fastgan"),
+        ({"classify": {"backbone": {"weights": "a.pth"}}}, "projected"),
+        ({"train": {"recipe": {"name": "lsgan"}}}, "lsgan"),
+    ],
+)
+def test_the_recipe_is_one_for_the_weights_at_hand(options: dict[str, Any], recipe: str) -> None:
+    assert build("default", options).train.recipe.component == recipe
+
+
+def test_a_given_network_judges_generated_images_too() -> None:
+    backbone = {"architecture": "mobilenet_v2", "weights": "a.pth"}
+    found = build("faces", {"classify": {"backbone": backbone}}).train.recipe
+    assert found.model_dump()["features"] == backbone
+    resnet = build("default", {"classify": {"backbone": {"weights": "b.pth"}}}).train.recipe
+    assert resnet.model_dump()["features"] == {"architecture": "resnet18", "weights": "b.pth"}
