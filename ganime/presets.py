@@ -221,7 +221,7 @@ def _with_judges(asked: dict[str, Any]) -> dict[str, Any]:
     if asked.get("train", {}).get("recipe") is not None or weights == "download":
         return asked
     if weights in ("tags", "none"):
-        return overlay(asked, {"train": {"recipe": {"name": "fastgan"}}})
+        return overlay(asked, {"train": {"recipe": {"name": "dcgan"}}})
     features = {key: backbone[key] for key in ("architecture", "weights") if key in backbone}
     default = BackboneConfig().architecture
     recipe = {"name": "projected", "features": {"architecture": default, **features}}

@@ -155,8 +155,8 @@ def test_an_unknown_recipe_lists_the_known() -> None:
     ("options", "recipe"),
     [
         ({}, "projected"),
-        ({"classify": {"backbone": {"weights": "tags"}}}, "fastgan"),
-        ({"classify": {"backbone": {"weights": "none"}}}, "fastgan"),
+        ({"classify": {"backbone": {"weights": "tags"}}}, "dcgan"),
+        ({"classify": {"backbone": {"weights": "none"}}}, "dcgan"),
         ({"classify": {"backbone": {"weights": "a.pth"}}}, "projected"),
         ({"train": {"recipe": {"name": "lsgan"}}}, "lsgan"),
     ],
