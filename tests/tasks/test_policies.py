@@ -61,7 +61,7 @@ POST = SimpleNamespace(source="safebooru", post_id="42")
         (
             train_task,
             {"config": RUN.train, "dataset": DatasetRef("girls", "v1", 9)},
-            "train-dcgan-64px-girls",
+            "train-projected-64px-girls",
         ),
         (evaluate_task, {"model_id": "41f0"}, "evaluate-41f0"),
     ],
