@@ -2,20 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-_new_loop: Callable[[], asyncio.AbstractEventLoop]
-try:
-    import uvloop  # less work for each file; it is not made for Windows
-
-    _new_loop = uvloop.new_event_loop
-except ImportError:
-    _new_loop = asyncio.new_event_loop
-
 ResultT = TypeVar("ResultT")
+
 
 _lock = threading.Lock()
 _running: dict[asyncio.AbstractEventLoop, "asyncio.Task[Any]"] = {}
@@ -43,22 +36,17 @@ def run_all(work: Sequence[Coroutine[Any, Any, ResultT]]) -> list[ResultT]:
         asyncio.CancelledError: by `end_all`.
     """
     if not _has_running_loop():
-        return _run(_all_of(work))
+        return asyncio.run(_all_of(work))
     result: Future[list[ResultT]] = Future()
 
     def run_apart() -> None:
         try:
-            result.set_result(_run(_all_of(work)))
+            result.set_result(asyncio.run(_all_of(work)))
         except BaseException as error:  # noqa: BLE001 - handed to the caller below
             result.set_exception(error)
 
     threading.Thread(target=run_apart, name="crawl").start()
     return result.result()
-
-
-def _run(work: Coroutine[Any, Any, ResultT]) -> ResultT:
-    with asyncio.Runner(loop_factory=_new_loop) as runner:
-        return runner.run(work)
 
 
 async def _all_of(work: Sequence[Coroutine[Any, Any, ResultT]]) -> list[ResultT]:
