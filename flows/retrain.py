@@ -94,7 +94,8 @@ def retrain(
     before = current(store) or ""
     if before:
         load_generator(store, before)  # one that cannot be compared with is found out now
-    configured(store, found, recipe, budget, tags, settings)  # a wrong setting is found out now
+    # A wrong setting is found out now, and weights that cannot be had.
+    configured(store, found, recipe, budget, tags, settings).recipe.prepare()
     note_retraining(store, found.name, found.version, str(flow_run.root_flow_run_id))
 
     model = train_gan(workspace, str(found), recipe, budget, tags, settings, evaluate)
