@@ -47,12 +47,12 @@ class LatentToMap(nn.Module):
 
     def __init__(self, latent: int, width: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(latent, 16 * width, bias=False)
+        self.linear, self.width = nn.Linear(latent, 16 * width, bias=False), width
 
     def forward(self, z: Tensor) -> Tensor:
         """[B, Z] -> [B, C, 4, 4], channels last."""
         places: Tensor = self.linear(z)
-        return places.view(len(z), 4, 4, -1).permute(0, 3, 1, 2)
+        return places.view(-1, 4, 4, self.width).permute(0, 3, 1, 2)  # exported for any B
 
 
 class GatedLinearUnit(nn.Module):

@@ -29,7 +29,7 @@ def test_rules_are_held_against_each_other_and_nothing_is_done_twice(
         done = command.run(*arguments)
         assert done.returncode == 0, done.stderr
     asked = ["ablate", "--variant", "no-filters: curate.rules=[]", "--repeats", "2"]
-    small = ["--nimg", "32", "--num-fake", "32", "--metrics", "kid", *where]
+    small = ["--recipe", "dcgan", "--nimg", "32", "--num-fake", "32", "--metrics", "kid", *where]
 
     planned = command.run(*asked, *small, "--dry-run")
     assert planned.returncode == 0, planned.stderr
