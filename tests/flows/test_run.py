@@ -224,8 +224,17 @@ def test_missing_weights_are_named(
 
 
 def test_a_missing_folder_is_named(command: Any, tmp_path: Path) -> None:
-    done = command.run("run", "--path", str(tmp_path / "nowhere"), "-w", str(tmp_path / "w"))
-    _is_one_sentence(done, "nowhere")
+    where = ["--path", str(tmp_path / "nowhere"), "-w", str(tmp_path / "w")]
+    _is_one_sentence(command.run("run", "--preset", "smoke", *where), "nowhere")
+
+
+def test_weights_that_are_missing_are_named_before_anything_is_fetched(
+    command: Any, tmp_path: Path
+) -> None:
+    where = ["--path", str(tmp_path), "-w", str(tmp_path / "w")]
+    done = command.run("run", "--backbone-weights", str(tmp_path / "absent.pth"), *where)
+    _is_one_sentence(done, "absent.pth")
+    assert not (tmp_path / "w" / "manifests").exists()
 
 
 def test_an_unreachable_site_is_named(command: Any, smoke_arguments: Any, tmp_path: Path) -> None:
