@@ -222,7 +222,6 @@ def _with_judges(asked: dict[str, Any]) -> dict[str, Any]:
         return asked
     if weights in ("tags", "none"):
         return overlay(asked, {"train": {"recipe": {"name": "dcgan"}}})
-    features = {key: backbone[key] for key in ("architecture", "weights") if key in backbone}
-    default = BackboneConfig().architecture
-    recipe = {"name": "projected", "features": {"architecture": default, **features}}
-    return overlay(asked, {"train": {"recipe": recipe}})
+    architecture = backbone.get("architecture", BackboneConfig().architecture)
+    features = {"architecture": architecture, "weights": weights}
+    return overlay(asked, {"train": {"recipe": {"name": "projected", "features": features}}})

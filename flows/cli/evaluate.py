@@ -14,6 +14,7 @@ from flows.cli.options import (
     DatasetArgument,
     DebugOption,
     JsonOption,
+    RecipeOption,
     WorkspaceOption,
     option,
 )
@@ -180,9 +181,7 @@ def ablate(
     reference: Annotated[
         str, option(WHAT, "Dataset whose held-out images are the measure; this one by default.")
     ] = "",
-    recipe: Annotated[
-        str, option(WHAT, "projected, fastgan, dcgan, lsgan, wgan_gp, progan, stylegan2 or r3gan.")
-    ] = "projected",
+    recipe: RecipeOption = "projected",
     budget: Annotated[Budget, option(WHAT, "How long: minutes, evening or night.")] = "minutes",
     nimg: Annotated[int | None, option(WHAT, "Images to show instead.", least=1)] = None,
     metrics: MetricsOption = ("kid", "fd"),

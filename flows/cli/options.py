@@ -72,6 +72,9 @@ HostsOption = Annotated[
 TokenOption = Annotated[
     str, option(HOW, "What who opens the page must know; drawn if one is needed.")
 ]
+RecipeOption = Annotated[
+    str, option(WHAT, "projected, fastgan, dcgan, lsgan, wgan_gp, progan, stylegan2 or r3gan.")
+]
 PersonOption = Annotated[str, option(WHAT, "Who says so; your login name if you do not say.")]
 
 

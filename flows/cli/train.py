@@ -3,7 +3,15 @@
 from typing import Annotated, Literal, cast
 
 from flows.cli.console import open_workspace, say
-from flows.cli.options import HOW, WHAT, DatasetArgument, DebugOption, WorkspaceOption, option
+from flows.cli.options import (
+    HOW,
+    WHAT,
+    DatasetArgument,
+    DebugOption,
+    RecipeOption,
+    WorkspaceOption,
+    option,
+)
 
 Budget = Literal["minutes", "evening", "night"]
 
@@ -12,9 +20,7 @@ def train(
     dataset: DatasetArgument = "",
     /,
     *,
-    recipe: Annotated[
-        str, option(WHAT, "projected, fastgan, dcgan, lsgan, wgan_gp, progan, stylegan2 or r3gan.")
-    ] = "projected",
+    recipe: RecipeOption = "projected",
     budget: Annotated[Budget, option(WHAT, "How long: minutes, evening or night.")] = "minutes",
     nimg: Annotated[int | None, option(WHAT, "Images to show instead.", least=1)] = None,
     tags: Annotated[

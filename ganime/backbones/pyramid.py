@@ -35,11 +35,10 @@ class Pyramid(nn.Module):
         fuse_norms(trunk)
         self.stages = nn.ModuleList(_stages(trunk))
         freeze(self.stages)
-        for name, values in (("mean", MEAN), ("std", STD)):
-            # Of images in [-1, 1] instead of [0, 1].
-            shift = 1.0 if name == "mean" else 0.0
-            tensor = (2 * torch.tensor(values) - shift).view(1, 3, 1, 1)
-            self.register_buffer(name, tensor, persistent=False)
+        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
+        # Of images in [-1, 1] instead of [0, 1].
+        self.register_buffer("mean", 2 * mean - 1, persistent=False)
+        self.register_buffer("std", 2 * std, persistent=False)
         with torch.no_grad():
             self.channels = [maps.shape[1] for maps in self(torch.zeros(1, 3, 64, 64))]
 

@@ -33,7 +33,7 @@ from ganime.gans.layers import (
     with_fit,
     with_tags,
 )
-from ganime.gans.losses import non_saturating_loss
+from ganime.gans.losses import non_saturating_loss, smoothed_loss
 from ganime.gans.penalties import first_share
 
 SLOPE = 0.2  # of the discriminator's leaky ReLUs
@@ -77,9 +77,7 @@ class FastGan(ConvolutionalRecipe):
         """Cross entropy of real against fake (1406.2661, equation 1), or hinge (2101.04775, 5)."""
         if self.loss == "hinge":
             return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
-        labels = torch.full_like(real_logits, 1.0 - self.label_smoothing)
-        real = F.binary_cross_entropy_with_logits(real_logits, labels)
-        return real + F.softplus(fake_logits).mean()
+        return smoothed_loss(real_logits, fake_logits, self.label_smoothing)
 
     def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None) -> Tensor:
         """−log D(G(z)) (1406.2661, section 3), or −D(G(z)) (2101.04775, 6)."""

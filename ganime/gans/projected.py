@@ -39,7 +39,7 @@ from ganime.gans.convolutional import ConvolutionalRecipe
 from ganime.gans.fastgan import Discriminator as PixelDiscriminator
 from ganime.gans.fastgan import FastGan, Generator
 from ganime.gans.layers import TagProjection, normal_init, with_fit
-from ganime.gans.losses import non_saturating_loss
+from ganime.gans.losses import non_saturating_loss, smoothed_loss
 from ganime.store.workspace import Workspace
 
 SLOPE = 0.2  # of the discriminators' leaky ReLUs
@@ -123,9 +123,7 @@ class Projected(ConvolutionalRecipe):
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Cross entropy of real against fake (1406.2661, equation 1), over all places."""
-        labels = torch.full_like(real_logits, 1.0 - self.label_smoothing)
-        real = F.binary_cross_entropy_with_logits(real_logits, labels)
-        return real + F.softplus(fake_logits).mean()
+        return smoothed_loss(real_logits, fake_logits, self.label_smoothing)
 
     def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None) -> Tensor:
         """−log D(G(z)) (1406.2661, section 3)."""

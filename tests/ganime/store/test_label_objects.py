@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -97,9 +97,9 @@ def test_answers_given_together_are_one_object(one: Machine, other: Machine) -> 
     assert len(one.log.current()) == 101
 
 
-def test_of_two_at_the_same_moment_one_is_told_and_nothing_is_lost(
-    one: Machine, other: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def overtake(one: Machine, other: Machine, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Lets bob answer on the other machine just before the next object is created."""
     create = Workspace.create_bytes
 
     def after_another(workspace: Workspace, key: str, content: bytes) -> bool:
@@ -108,7 +108,13 @@ def test_of_two_at_the_same_moment_one_is_told_and_nothing_is_lost(
         one.enter()
         return workspace.create_bytes(key, content)
 
-    monkeypatch.setattr(Workspace, "create_bytes", after_another)
+    return lambda: monkeypatch.setattr(Workspace, "create_bytes", after_another)
+
+
+def test_of_two_at_the_same_moment_one_is_told_and_nothing_is_lost(
+    one: Machine, other: Machine, overtake: Callable[[], None]
+) -> None:
+    overtake()
     with pytest.raises(StoreError, match="at the same moment"):
         one.say("a", False)
     assert [(row.by, row.answer) for row in one.log.events()] == [("bob", True)]
@@ -212,18 +218,10 @@ def test_a_bucket_made_anew_knows_nothing_of_the_lost_one(
 
 
 def test_of_two_that_answer_first_both_keep_one_identity(
-    one: Machine, other: Machine, monkeypatch: pytest.MonkeyPatch
+    one: Machine, other: Machine, overtake: Callable[[], None]
 ) -> None:
-    create = Workspace.create_bytes
-
-    def after_another(workspace: Workspace, key: str, content: bytes) -> bool:
-        monkeypatch.setattr(Workspace, "create_bytes", create)
-        other.say("a", True, by="bob")
-        one.enter()
-        return workspace.create_bytes(key, content)
-
     one.log.events()
-    monkeypatch.setattr(Workspace, "create_bytes", after_another)
+    overtake()
     with pytest.raises(StoreError, match="at the same moment"):
         one.say("b", True)
     one.say("b", True)
