@@ -4,21 +4,25 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import subprocess
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import uvicorn
 
 # Before torch and numpy are imported, here and in what tests start: small tensors gain nothing from
 # more threads, and threads that wait for each other crawl where other tests use the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+Serving = Callable[[uvicorn.Server, socket.socket], AbstractContextManager[str]]
 ROOT = Path(__file__).parents[1]
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _FLAGS = [
@@ -122,6 +126,27 @@ def bucket() -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def serving() -> Serving:
+    """Runs a page's server at its socket while a block lasts; gives its address."""
+
+    @contextmanager
+    def run(server: uvicorn.Server, listener: socket.socket) -> Iterator[str]:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            while not server.started:
+                assert thread.is_alive(), "the server ended before it began"
+                time.sleep(0.01)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(10)
+            listener.close()
+
+    return run
+
+
 class Tab:
     """One page in the browser: what it asked for and what it complained about."""
 
@@ -152,7 +177,9 @@ class Tab:
         """Wait until an expression has a value."""
         deadline = time.monotonic() + 180  # others may be at work on this machine
         while (found := await self.value(expression)) != wanted:
-            assert time.monotonic() < deadline, (expression, found, wanted, self.complaints)
+            assert time.monotonic() < deadline, "\n".join(
+                [f"{expression} is {found!r}, not {wanted!r}", *self.complaints]
+            )
             await asyncio.sleep(0.05)
 
     async def open(self, path: str = "") -> None:

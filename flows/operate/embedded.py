@@ -8,7 +8,6 @@ import atexit
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -20,9 +19,8 @@ Ready = Callable[[], None]
 _EMBEDDED = {
     "PREFECT_UI_ENABLED": "0",
     "PREFECT__SERVER_EPHEMERAL": "1",
-    "PREFECT__SERVER_FINAL": "1",
+    "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
 }
-_APP = ["--factory", "prefect.server.api.server:create_app", "--lifespan", "on"]
 
 
 @contextmanager
@@ -75,14 +73,8 @@ def _free_port() -> int:
 
 
 def _start(port: int, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
-    import prefect
-
-    where = ["--app-dir", str(prefect.__module_path__.parent)]  # not what the current folder holds
-    at = ["--host", server.HOST, "--port", str(port), "--log-level", "error"]
     return subprocess.Popen(
-        leashed([sys.executable, "-m", "uvicorn", *where, *_APP, *at]),
-        env=environment,
-        stdin=subprocess.DEVNULL,
+        leashed(server.command(port)), env=environment, stdin=subprocess.DEVNULL
     )
 
 

@@ -1,6 +1,7 @@
 """Prefect's server: its settings, its address, whether it answers."""
 
 import socket
+import sys
 import time
 from collections.abc import Callable
 
@@ -15,6 +16,12 @@ HOST = "127.0.0.1"  # without a login whoever reaches the server can start runs
 def api_url(port: int) -> str:
     """Where clients find the server."""
     return f"http://{HOST}:{port}/api"
+
+
+def command(port: int) -> list[str]:
+    """What starts a server that tries again where SQLite is busy."""
+    # -P: what the current folder holds is not meant.
+    return [sys.executable, "-P", "-m", "flows.operate.serving", HOST, str(port)]
 
 
 def environment(port: int) -> dict[str, str]:

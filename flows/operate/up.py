@@ -104,9 +104,7 @@ def _start(
     config: UpConfig, plan: Plan, supervisor: Supervisor, stopped: threading.Event, say: Say
 ) -> None:
     environment = _environment(config, plan)
-    prefect = [sys.executable, "-m", "prefect"]
-    at = ["--host", server.HOST, "--port", str(config.port)]
-    first = Child("server", [*prefect, "server", "start", *at], environment)
+    first = Child("server", server.command(config.port), environment)
     say("starting the server, which takes some 15 s")
     supervisor.start(first)
 

@@ -6,6 +6,8 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -112,6 +114,21 @@ def test_a_run_from_the_form_is_checked_and_done(service: Any) -> None:
     run = service.start("on-demand", note="form")
     service.wait(run, "Completed")
     assert len(service.notes("form")) == 2
+
+
+def test_many_may_start_runs_at_once(service: Any) -> None:
+    """Without a client that asks again: Prefect's own pages do not."""
+    where = f"deployments/{service.deployment('on-demand')['id']}/create_flow_run"
+    url = f"http://127.0.0.1:{service.settings['port']}/api/{where}"
+    given = {"workspace": str(service.checkout / "workspace")}
+    later = {"scheduled_time": "2100-01-01T00:00:00Z"}
+    asked = {"parameters": given, "state": {"type": "SCHEDULED", "state_details": later}}
+
+    def start(_: int) -> int:
+        return httpx.post(url, json=asked, timeout=service.patience_s).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(start, range(60))) == {HTTPStatus.CREATED}
 
 
 def test_a_short_interval_fires(service: Any, wait_for: Wait) -> None:

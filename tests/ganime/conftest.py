@@ -1,20 +1,14 @@
-import socket
-import threading
-import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import resources
 from typing import Any
 
 import pytest
-import uvicorn
 
 from ganime.rows import ImageRow, NeighbourRow, PostRow
 
 ImageMaker = Callable[..., ImageRow]
 PostMaker = Callable[..., PostRow]
 EdgeMaker = Callable[..., list[NeighbourRow]]
-Serving = Callable[[uvicorn.Server, socket.socket], AbstractContextManager[str]]
 _ASK_AXE = """
 window.found = null;
 axe.run(document, {resultTypes: ["violations"]}).then((told) => {
@@ -112,27 +106,6 @@ def edge_rows() -> EdgeMaker:
         ]
 
     return make
-
-
-@pytest.fixture(scope="session")
-def serving() -> Serving:
-    """Runs a page's server at its socket while a block lasts; gives its address."""
-
-    @contextmanager
-    def run(server: uvicorn.Server, listener: socket.socket) -> Iterator[str]:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        try:
-            while not server.started:
-                assert thread.is_alive(), "the server ended before it began"
-                time.sleep(0.01)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(10)
-            listener.close()
-
-    return run
 
 
 @pytest.fixture
