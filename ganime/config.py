@@ -59,13 +59,23 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def overlay(base: Mapping[str, Any], *layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge nested settings, later ones winning; the arguments stay as they were."""
+    """Merge nested settings, later ones winning; the arguments stay as they were.
+
+    Raises:
+        ConfigError: what an earlier layer says in one value, a later one says by its parts.
+    """
     merged = dict(base)
     for layer in layers:
         for key, value in layer.items():
             old = merged.get(key)
-            both = isinstance(old, Mapping) and isinstance(value, Mapping)
-            merged[key] = overlay(old, value) if both else value  # type: ignore[arg-type]
+            if isinstance(old, Mapping) and isinstance(value, Mapping):
+                value = overlay(old, value)
+            elif old is not None and isinstance(value, Mapping):
+                parts = ", ".join(f"{key}.{part}" for part in value)
+                raise ConfigError(
+                    f"{key} is given as {old!r}, and also by its parts ({parts}): say either"
+                )
+            merged[key] = value
     return merged
 
 

@@ -17,7 +17,7 @@ from rich.progress import Progress as Bar
 from ganime.report.words import duration, number
 
 if TYPE_CHECKING:  # who crawls does not wait for torch
-    from ganime.training.loop import Progress
+    from ganime.training.pace import Progress
 
 log = logging.getLogger("ganime.stages.train")
 ARTIFACT_EVERY_S = 10.0  # each update is a request to the server

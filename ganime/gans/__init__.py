@@ -19,7 +19,8 @@ class Step:
         nimg: Real images shown before it.
         total: Real images that the run shows in all.
         batch: Real images per update, those of all processes together.
-        tags: Tag vectors float32 [B, T] of the images at hand; None without conditions.
+        tags: Tag vectors float32 [B, T] of the reals at hand, of which fakes share the first half
+            at least; None without conditions.
     """
 
     nimg: int
@@ -67,6 +68,11 @@ class Recipe(Component):
     def separate_passes(self) -> bool:
         """Whether reals and fakes pass the discriminator apart, for batch statistics in it."""
         return False
+
+    @property
+    def counts_mismatches(self) -> bool:
+        """Whether reals with the tags of others count as fakes; not where a loss wants pairs."""
+        return True
 
     @property
     def generator_sees_reals(self) -> bool:
@@ -146,7 +152,10 @@ class Recipe(Component):
         raise NotImplementedError
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Loss of the discriminator, a scalar, from logits [B] or [B, K] of both."""
+        """Loss of the discriminator, a scalar, from logits [B] or [B, K] of both.
+
+        Where `counts_mismatches`, there can be more fakes than reals.
+        """
         raise NotImplementedError
 
     def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None) -> Tensor:

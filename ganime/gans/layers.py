@@ -215,6 +215,9 @@ def with_fit(
 ) -> Tensor:
     """Logits [B] or [B, K], plus how well features [B, F] go with the tags where there are any.
 
+    Tags may be N B vectors: all images are judged N times over, each time for other tags. The
+    logits are then [N B] or [N B, K], at the cost of one pass through the layers before.
+
     Raises:
         ValueError: a network with conditions was called without tags, or the other way round.
     """
@@ -226,8 +229,11 @@ def with_fit(
         )
     if projection is None or tags is None:
         return logits
-    fit: Tensor = projection(features, tags)
-    return logits + (fit if logits.dim() == 1 else fit[:, None])
+    times = len(tags) // len(logits)
+    fit: Tensor = projection(features.repeat(times, 1), tags)
+    if logits.dim() == 1:
+        return logits.repeat(times) + fit
+    return logits.repeat(times, 1) + fit[:, None]
 
 
 def widths_between(width: int, widest: int, resolution: int) -> list[int]:

@@ -73,6 +73,11 @@ class R3gan(Recipe):
         return self.latent
 
     @property
+    def counts_mismatches(self) -> bool:
+        """The loss compares each real with one fake."""
+        return False
+
+    @property
     def generator_sees_reals(self) -> bool:
         """The loss is about pairs of a real and a fake."""
         return True

@@ -25,7 +25,8 @@ from ganime.training.batches import Batches, Examples
 from ganime.training.device import isolated
 from ganime.training.generator import Blueprint, Images
 from ganime.training.keys import config_key, finished_key
-from ganime.training.loop import Options, Progress, Trainer
+from ganime.training.loop import Options, Trainer
+from ganime.training.pace import Progress
 from ganime.training.run import Run, Schedule, Score, write_finish
 from ganime.training.world import World, joined
 
@@ -72,6 +73,13 @@ class TrainConfig(Config):
     )
     cooldown: float = Field(
         0.5, ge=0, le=1, description="Last share of the run, in which learning rates fall to zero."
+    )
+    variety: float = Field(
+        0.5,
+        ge=0,
+        le=2,
+        description="How different samples of the same tags are to be, in differences of two real "
+        "images; 0 leaves it to chance. Without tags it has no meaning.",
     )
     mirror: bool = Field(
         True, description="Show half of the real images mirrored; wrong for asymmetric characters."
@@ -273,6 +281,7 @@ def _trainer(
         ema_nimg=config.ema_kimg * 1000,
         cooldown=config.cooldown,
         bfloat16=uses_bfloat16(config.precision, device),
+        variety=config.variety,
         accumulate=config.accumulate,
         seed=config.seed,
     )

@@ -25,7 +25,7 @@ from ganime.stages.train import TrainConfig
 from ganime.store.pixels import Dataset
 from ganime.store.workspace import Workspace
 from ganime.training.batches import Examples
-from ganime.training.loop import Progress
+from ganime.training.pace import Progress
 
 _DONE, _ERROR = "model", "error"
 _LINES_KEPT = 20  # of what workers wrote, for the error message

@@ -1,8 +1,7 @@
 """The trainer: one step of any recipe, and the whole state of a run."""
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from ganime.training.batches import Batch, Batches
 from ganime.training.device import autocast
 from ganime.training.ema import MovingAverage
 from ganime.training.monitor import Monitor
+from ganime.training.variety import SAMENESS_WEIGHT, in_pairs, sameness, stacked
 from ganime.training.world import World
 
 _INIT, _STEP = 11, 12  # tell the random streams apart
@@ -31,6 +31,8 @@ class Options:
         ema_nimg: Half-life of the moving average, in images.
         cooldown: Last share of the run in which the learning rates fall to zero.
         bfloat16: Whether the networks compute in bfloat16.
+        variety: How far apart two fakes of the same tags are to be, in distances of two reals; 0
+            does not ask for it.
         accumulate: Parts of a batch whose gradients are summed, to save memory.
         seed: Of all random numbers.
     """
@@ -39,27 +41,9 @@ class Options:
     ema_nimg: float
     cooldown: float = 0.0
     bfloat16: bool = False
+    variety: float = 0.0
     accumulate: int = 1
     seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where training stands.
-
-    Attributes:
-        nimg: Real images shown so far, those before a resume included.
-        total: Real images to show.
-        images_per_second: Real images shown per second, lately.
-        eta_s: Time to go [s] at that rate.
-        losses: Means of the last row of metrics, by name.
-    """
-
-    nimg: int
-    total: int
-    images_per_second: float
-    eta_s: float
-    losses: Mapping[str, float] = field(default_factory=dict)
 
 
 class Trainer:
@@ -137,8 +121,9 @@ class Trainer:
         normal = torch.randn((len(piece.images), self._recipe.num_latents), device=self._device)
         z = self._recipe.latents(normal)
         with torch.set_grad_enabled(keep_graph):
-            fake = self._generate(z, piece.tags)
-        return _Part(piece.images, fake, z, replace(step, tags=piece.tags))
+            asked = in_pairs(piece.tags) if self._options.variety else piece.tags
+            fake = self._generate(z, asked)
+        return _Part(piece.images, fake, z, replace(step, tags=piece.tags), asked)
 
     def _generate(self, z: Tensor, tags: Tensor | None) -> Tensor:
         with self._autocast():
@@ -159,7 +144,7 @@ class Trainer:
             both = self._augment(torch.cat([part.real, part.fake.detach()]))
             real, fake = both.chunk(2)
             with self._autocast():
-                real_logits, fake_logits = self._judge(real, fake, part.step.tags)
+                real_logits, fake_logits = self._judge(real, fake, part)
                 penalty = self._recipe.discriminator_penalty(
                     self.discriminator, real, fake, part.step
                 )
@@ -167,7 +152,7 @@ class Trainer:
             _backward(loss if penalty is None else loss + penalty, len(parts))
             if (neutral := self._recipe.neutral_logit) is not None:
                 self._augment.observe(real_logits - neutral, len(real) * self._world.size)
-            told_apart = (real_logits > fake_logits).double().mean()
+            told_apart = (real_logits > fake_logits[: len(real)]).double().mean()
             self.monitor.add({"loss_discriminator": loss, "told_apart": told_apart})
             if penalty is not None:
                 self.monitor.add({"penalty_discriminator": penalty})
@@ -179,15 +164,19 @@ class Trainer:
         self.discriminator.requires_grad_(False)  # spares half of the backward pass
         for part in parts:
             tags = part.step.tags
-            fake = part.fake if graph_kept else self._generate(part.z, tags)
+            fake = part.fake if graph_kept else self._generate(part.z, part.asked)
             real_logits = None
             with self._autocast():
                 if self._recipe.generator_sees_reals:
                     with torch.no_grad():  # nothing of the generator passes through them
                         real_logits = self._look(part.real, tags)
-                fake_logits = self._look(fake, tags)
+                fake_logits = self._look(fake, part.asked)
                 penalty = self._recipe.generator_penalty(self.generator, part.z, part.step)
             loss = self._recipe.generator_loss(fake_logits, real_logits)
+            if self._options.variety and tags is not None:
+                alike = sameness(fake, part.real, self._options.variety)
+                self.monitor.add({"sameness": alike})
+                penalty = SAMENESS_WEIGHT * alike + (0.0 if penalty is None else penalty)
             _backward(loss if penalty is None else loss + penalty, len(parts))
             self.monitor.add({"loss_generator": loss})
             if penalty is not None:
@@ -199,13 +188,21 @@ class Trainer:
         logits: Tensor = self.discriminator(self._augment(images), *conditions(tags))
         return logits.float()
 
-    def _judge(self, real: Tensor, fake: Tensor, tags: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _judge(self, real: Tensor, fake: Tensor, part: "_Part") -> tuple[Tensor, Tensor]:
+        """Logits of the reals; those of the fakes, and of reals that have others' tags."""
+        tags, asked, num = part.step.tags, part.asked, len(real)
+        others = tags.roll(1, 0) if tags is not None and self._recipe.counts_mismatches else None
         if self._recipe.separate_passes:
-            real_logits = self.discriminator(real, *conditions(tags)).float()
-            return real_logits, self.discriminator(fake, *conditions(tags)).float()
-        twice = None if tags is None else torch.cat([tags, tags])
-        logits = self.discriminator(torch.cat([real, fake]), *conditions(twice)).float()
-        real_logits, fake_logits = logits.chunk(2)
+            seen = self.discriminator(real, *conditions(stacked(tags, others))).float()
+            real_logits, *mismatched = seen.split(num)
+            fake_logits = self.discriminator(fake, *conditions(asked)).float()
+        else:
+            wanted = stacked(tags, asked, others, others)
+            seen = self.discriminator(torch.cat([real, fake]), *conditions(wanted)).float()
+            real_logits, fake_logits, *mismatched = seen.split(num)
+        if tags is not None and others is not None:
+            differ = (tags != others).any(dim=1)
+            fake_logits = torch.cat([fake_logits, mismatched[0][differ]])
         return real_logits, fake_logits
 
     def _descend(self, optimiser: torch.optim.Optimizer, network: nn.Module) -> None:
@@ -264,6 +261,7 @@ class _Part:
     fake: Tensor
     z: Tensor
     step: Step
+    asked: Tensor | None = None  # tags of the fakes
 
 
 def _pieces(batch: Batch, num: int) -> list[Batch]:
@@ -273,21 +271,6 @@ def _pieces(batch: Batch, num: int) -> list[Batch]:
 
 def _backward(loss: Tensor, num_parts: int) -> None:
     (loss / num_parts).backward()  # type: ignore[no-untyped-call]
-
-
-class Pace:
-    """Images per second over the last stretch of a run."""
-
-    def __init__(self, nimg: int) -> None:
-        self._marks = [(time.perf_counter(), nimg)]
-
-    def progress(self, nimg: int, total: int, losses: Mapping[str, float]) -> Progress:
-        """Take note of a step and say where training stands."""
-        now = time.perf_counter()
-        self._marks = [*self._marks[-50:], (now, nimg)]  # forgets the slow first steps
-        start, first = self._marks[0]
-        rate = (nimg - first) / max(now - start, 1e-9)
-        return Progress(nimg, total, rate, max(total - nimg, 0) / max(rate, 1e-9), losses)
 
 
 def seed_torch(seed: int, purpose: int, nimg: int, rank: int = 0) -> None:

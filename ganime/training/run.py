@@ -19,7 +19,8 @@ from ganime.training.ema import calibrated
 from ganime.training.generator import Blueprint, Generator
 from ganime.training.health import Examiner, Health
 from ganime.training.keys import finished_key, grid_key
-from ganime.training.loop import Pace, Progress, Trainer
+from ganime.training.loop import Trainer
+from ganime.training.pace import Pace, Progress
 from ganime.training.tensorboard import Board
 from ganime.training.world import World
 

@@ -37,6 +37,13 @@ def test_overlay_merges_tables_and_replaces_values() -> None:
     assert base == {"a": {"b": 1, "c": 2}, "d": [1]}
 
 
+def test_a_value_and_its_parts_are_not_merged() -> None:
+    with pytest.raises(ConfigError, match=r"crawl is given as 3, .*\(crawl\.tags, crawl\.limit\)"):
+        overlay({"crawl": 3}, {"crawl": {"tags": "solo", "limit": 5}})
+    with pytest.raises(ConfigError, match=r"train is given as .*say either"):
+        parse_sets(["train=none", "train.nimg=3"])
+
+
 def test_an_unknown_setting_is_named() -> None:
     with pytest.raises(ConfigError, match=r"inner\.colour: unknown setting"):
         Outer.parse({"inner": {"colour": 1}})

@@ -21,7 +21,7 @@ from ganime.rows import EvaluationRow, MetricRow, PaddedRow
 from ganime.store.manifest import Provenance, Table
 from ganime.store.pixels import PaddedPixels, write_shard
 from ganime.store.workspace import Workspace
-from ganime.training.loop import Progress
+from ganime.training.pace import Progress
 from tasks.artifacts import (
     NUM_VALUES,
     decisions_text,

@@ -74,7 +74,9 @@ def trainer(recipe: Recipe, *, num_tags: int = 0, updates: int = 3, **options: A
         32,
         Batches(Examples(images, tags, names), BATCH, 7, mirror=True),
         total=updates * recipe.discriminator_steps * BATCH,
-        options=Options(augmentation=DiffAugment(), ema_nimg=16, seed=7, **options),
+        options=Options(
+            augmentation=DiffAugment(), ema_nimg=16, seed=7, **{"variety": 0.5, **options}
+        ),
         device=torch.device("cpu"),
         num_tags=num_tags,
     )
@@ -84,6 +86,18 @@ def run(trained: Trainer) -> Trainer:
     while not trained.done:
         trained.step()
     return trained
+
+
+def test_images_are_judged_for_several_tags_as_for_each(recipe: Recipe) -> None:
+    judge = recipe.discriminator(32, TAGS).eval()
+    images, own, others = torch.randn(BATCH, 3, 32, 32), *torch.eye(2 * BATCH, TAGS).chunk(2)
+    with torch.no_grad():
+        for weight in judge.parameters():
+            weight.add_(0.01 * torch.randn_like(weight))  # what goes with tags starts at zero
+        both = judge(images, torch.cat([own, others]))
+        apart = torch.cat([judge(images, tags) for tags in (own, others)])
+    assert not torch.equal(*apart.chunk(2))
+    torch.testing.assert_close(both, apart, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("num_tags", [0, TAGS])

@@ -110,6 +110,16 @@ def test_tags_stand_behind_the_latent_and_raise_the_logits() -> None:
     assert with_fit(logits, features, None, None) is logits
 
 
+@pytest.mark.parametrize("shape", [(2,), (2, 5)])
+def test_images_are_judged_for_several_tags_at_once(shape: tuple[int, ...]) -> None:
+    logits, features, projection = torch.randn(shape), torch.randn(2, 4), TagProjection(3, 4)
+    torch.nn.init.normal_(projection.gather.weight)
+    own, others = torch.eye(3)[:2], torch.eye(3)[1:]
+    judged = with_fit(logits, features, projection, torch.cat([own, others]))
+    apart = [with_fit(logits, features, projection, tags) for tags in (own, others)]
+    torch.testing.assert_close(judged, torch.cat(apart))
+
+
 def test_tags_that_are_missing_or_too_many_are_named() -> None:
     z, tags = torch.randn(2, 6), torch.ones(2, 3)
     with pytest.raises(ValueError, match="with conditions wants tags"):

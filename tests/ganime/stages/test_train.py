@@ -26,7 +26,7 @@ from ganime.store.workspace import Workspace
 from ganime.training.batches import Examples
 from ganime.training.checkpoint import checkpoint_key, checkpoints, load_checkpoint
 from ganime.training.keys import config_key
-from ganime.training.loop import Progress
+from ganime.training.pace import Progress
 from ganime.training.snapshot import load_generator, snapshots
 
 SMALL: dict[str, Any] = {"latent": 8, "width_generator": 4, "width_discriminator": 4, "widest": 16}

@@ -16,7 +16,7 @@ from ganime.store.manifest import Provenance, Table
 from ganime.store.pixels import write_shard
 from ganime.store.workspace import Workspace
 from ganime.training.checkpoint import checkpoints, load_checkpoint
-from ganime.training.loop import Progress
+from ganime.training.pace import Progress
 from ganime.training.snapshot import load_generator
 
 pytestmark = pytest.mark.slow

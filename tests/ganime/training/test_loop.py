@@ -10,7 +10,8 @@ from ganime.augmentations.plain import Plain
 from ganime.gans import Step
 from ganime.gans.dcgan import Dcgan
 from ganime.training.batches import Batches, Examples
-from ganime.training.loop import Options, Pace, Trainer, _Part
+from ganime.training.loop import Options, Trainer, _Part
+from ganime.training.pace import Pace
 
 CHANGES: tuple[Change, ...] = ("colour", "translation", "cutout")
 BATCH = 4
