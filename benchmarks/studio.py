@@ -90,7 +90,7 @@ is_batched, waiting = sys.argv[2] == "batched", int(sys.argv[3])
 
 def opened(workspace, model, nimg):
     engine = load(workspace, model, nimg)
-    engine.batch = engine.batch if is_batched else 1
+    engine.batches = engine.batches if is_batched else (1,)
     return engine
 
 

@@ -6,9 +6,9 @@ of the picture is one white ground: they then describe the ground. So the border
 side by its own median colour, and so do small marks that float on the ground, such as a signature
 or a line of caption.
 
-All is measured on a small copy. A JPEG is decoded for it at a half, a quarter or an eighth of its
-size, never below the copy's: that takes its whole file all the same, so what is broken is noticed,
-and half the time.
+All is measured on a small copy. A JPEG or a PNG is decoded for it at a half, a quarter or an eighth
+of its size, never below the copy's: that takes its whole file all the same, so what is broken is
+noticed, and half the time.
 """
 
 import math

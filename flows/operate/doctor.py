@@ -3,8 +3,7 @@
 import contextlib
 import itertools
 import shutil
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -25,13 +24,15 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.operate import server
+from flows.operate import drift, server
 from flows.operate.automations import missing_automations
 from flows.operate.check import check
+from flows.operate.findings import Finding, Findings
 from flows.operate.limits import missing_limits
 from flows.operate.packages import missing_extras, wrong_packages
 from flows.operate.plan import ROOT, Plan
-from flows.operate.up import Page, UpConfig, pages
+from flows.operate.served import examine_page
+from flows.operate.up import UpConfig, pages
 from ganime.errors import ConfigError, GanimeError
 from ganime.promotion import current
 from ganime.store.lineage import models
@@ -39,26 +40,6 @@ from ganime.store.workspace import Workspace
 
 _FREE_BYTES = 5_000_000_000  # a few thousand originals, a dataset and a model
 _START = "start it with `ganime up`"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report.
-
-    Attributes:
-        name: What was looked at.
-        ok: Whether it is in order.
-        found: What there is.
-        advice: What to do about it; empty if it is in order.
-    """
-
-    name: str
-    ok: bool
-    found: str
-    advice: str = ""
-
-
-Findings = Iterator[Finding]
 
 
 def examine(config: UpConfig) -> Findings:
@@ -84,7 +65,7 @@ def examine(config: UpConfig) -> Findings:
         with temporary_settings({PREFECT_API_URL: server.api_url(config.port)}):
             yield from anyio.run(_on_the_server, plan)
     for page in pages(config):
-        yield _page(page, plan)
+        yield examine_page(page, plan)
 
 
 def _versions() -> Findings:
@@ -214,13 +195,14 @@ _SETTINGS: dict[str, Callable[[dict[str, Any]], bool]] = {
 
 
 async def _on_the_server(plan: Plan) -> list[Finding]:
+    named = [item for item in plan.deployments if item.get("name")]
     async with get_client() as client:
         there = {item.name: item for item in await client.read_deployments()}
         return [
             *[await _pool(client, name) for name in plan.pools],
             _present("limits", await missing_limits(client)),
             _present("automations", await missing_automations(client)),
-            *[await _deployed(client, name, there.get(name)) for name in _names(plan)],
+            *[await _deployed(client, plan, item, there) for item in named],
         ]
 
 
@@ -245,17 +227,21 @@ async def _pool(client: PrefectClient, name: str) -> Finding:
     return Finding(f"pool {name}", True, f"workers online: {', '.join(online)}")
 
 
-def _names(plan: Plan) -> list[str]:
-    return [str(item["name"]) for item in plan.deployments if item.get("name")]
-
-
-async def _deployed(client: PrefectClient, name: str, found: DeploymentResponse | None) -> Finding:
-    """Whether a deployment is there and, if it has a schedule, whether runs come of it."""
-    title = f"deployment {name}"
+async def _deployed(
+    client: PrefectClient,
+    plan: Plan,
+    item: Mapping[str, Any],
+    there: Mapping[str, DeploymentResponse],
+) -> Finding:
+    """Whether a deployment is as planned and, if it has a schedule, whether runs come of it."""
+    title, found = f"deployment {item['name']}", there.get(item["name"])
     if found is None:
         return Finding(title, False, "missing", "apply it: `ganime deploy`")
+    if changed := "; ".join(drift.changes(item, found, plan.variables)):
+        return Finding(title, False, changed, drift.ADVICE)
     if not any(schedule.active for schedule in found.schedules):
-        return Finding(title, True, "present, starts on demand")
+        starts = "its schedule is switched off" if found.schedules else "starts on demand"
+        return Finding(title, True, f"present, {starts}")
     if found.paused:
         return Finding(title, False, "paused: its schedule is idle", "resume it on its page")
     runs = await client.read_flow_runs(
@@ -271,23 +257,3 @@ async def _deployed(client: PrefectClient, name: str, found: DeploymentResponse 
         advice = "wait a minute, then compare versions with requirements.lock"
         return Finding(title, False, "its schedule makes no runs", advice)
     return Finding(title, True, f"next run {coming[0]:%Y-%m-%d %H:%M} UTC")
-
-
-def _page(page: Page, plan: Plan) -> Finding:
-    try:
-        status = httpx.get(page.url, timeout=10).status_code
-    except httpx.HTTPError:
-        return _absent(page, plan.variables["GANIME_WORKSPACE"])
-    ok = status < httpx.codes.INTERNAL_SERVER_ERROR
-    return Finding(page.title, ok, f"{page.url} (status {status})", "" if ok else "see its log")
-
-
-def _absent(page: Page, workspace: str) -> Finding:
-    try:
-        is_due = page.is_due(Workspace(workspace))
-    except GanimeError:  # said of the workspace already
-        is_due = True
-    if is_due:
-        start = f"start it with `ganime {page.command}`"
-        return Finding(page.title, False, f"nothing answers at {page.url}", start)
-    return Finding(page.title, True, f"comes once {page.once}")

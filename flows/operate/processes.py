@@ -23,13 +23,15 @@ class Child:
         name: What it is called in messages; its log is `<name>.log`.
         command: Program and arguments.
         environment: All of its environment.
-        process: The process, once started.
+        is_vital: Whether all must end where it does not stay alive; else it is given up.
+        process: The process, once started; None once it is given up.
         starts: When it was started, monotonic [s].
     """
 
     name: str
     command: list[str]
     environment: Mapping[str, str]
+    is_vital: bool = True
     process: "subprocess.Popen[bytes] | None" = None
     starts: list[float] = field(default_factory=list)
 
@@ -73,7 +75,7 @@ class Supervisor:
         """Start again what has died.
 
         Raises:
-            ServiceError: a child dies again and again; names it and its log.
+            ServiceError: a vital child dies again and again; names it and its log.
         """
         for child in self.children:
             if child.is_alive or child.process is None:
@@ -81,12 +83,20 @@ class Supervisor:
             code = child.process.returncode
             recent = [at for at in child.starts if time.monotonic() - at < WITHIN_S]
             if len(recent) >= MAX_STARTS:
-                raise ServiceError(
-                    f"{child.name} ended {len(recent)} times within {WITHIN_S // 60} minutes, the "
-                    f"last time with status {code}: {self.last_words(child)}"
-                )
+                self._give_up(child, code, len(recent))
+                continue
             self._say(f"{child.name} ended (status {code}); started again")
             self.start(child)
+
+    def _give_up(self, child: Child, code: int, times: int) -> None:
+        ended = (
+            f"{child.name} ended {times} times within {WITHIN_S // 60} minutes, the last time "
+            f"with status {code}: {self.last_words(child)}"
+        )
+        if child.is_vital:
+            raise ServiceError(ended)
+        self._say(f"{ended}; it is not started again, all else goes on")
+        child.process = None
 
     def last_words(self, child: Child) -> str:
         """The last line a child printed, and where the others are."""

@@ -9,6 +9,7 @@ changed nothing, and leaves it to its clients to ask again. Its own pages do not
 import asyncio
 import gc
 import itertools
+import os
 import random
 import sys
 import threading
@@ -17,7 +18,7 @@ from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-TRIES = 20
+TRIES = 60  # who pressed "Submit" would rather wait for a while than read of an error
 PAUSE_S = 0.25  # at most, between two tries: longer than most transactions
 
 
@@ -97,6 +98,7 @@ def _collect_garbage() -> None:
 
 def serve(host: str, port: int) -> None:
     """Run the server until it is told to end, as `prefect server start` would."""
+    os.environ.setdefault("PREFECT_MESSAGING_BROKER", "flows.operate.messages")
     import uvicorn
     from prefect.server.api.server import create_app
     from prefect.settings import get_current_settings

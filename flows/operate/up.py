@@ -7,7 +7,7 @@ import platform
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from flows.operate.plan import ROOT, Plan, load
 from flows.operate.processes import Child, Supervisor
 from flows.operate.runs import cancel_runs, close_runs
 from ganime.config import Config
-from ganime.store.lineage import models
+from ganime.store.lineage import is_variant, latest, latest_key, models
 from ganime.store.workspace import Workspace
 from ganime.training.keys import snapshots
 
@@ -168,6 +168,7 @@ class Page:
         port: Where it listens.
         is_due: Whether there is something to show.
         once: The same in words.
+        what: Arguments of the command that say what to show.
     """
 
     title: str
@@ -175,17 +176,26 @@ class Page:
     port: int
     is_due: Callable[[Workspace], bool]
     once: str
+    what: Callable[[Workspace], Sequence[str]] = lambda _: ()
 
     @property
     def url(self) -> str:
         """Its address on this machine."""
         return f"http://{server.HOST}:{self.port}"
 
+    @property
+    def heading(self) -> str:
+        """What its text has and that of other programs has not."""
+        return f"<title>ganime {self.command}</title>"
+
 
 def pages(config: UpConfig) -> list[Page]:
     """The pages that are served beside the server's own."""
     return [
-        Page("review page", "review", config.review_port, _has_posts, "something has been crawled"),
+        Page(
+            *("review page", "review", config.review_port),
+            *(_has_posts, "something has been crawled", _last_dataset),
+        ),
         Page("studio", "studio", config.studio_port, _has_model, "a generator has been trained"),
     ]
 
@@ -195,16 +205,24 @@ def _start_pages(config: UpConfig, plan: Plan, supervisor: Supervisor) -> list[P
     started = {child.name for child in supervisor.children}
     missing = [page for page in pages(config) if page.command not in started]
     url = plan.variables["GANIME_WORKSPACE"]
-    due = [page for page in missing if page.is_due(Workspace(url))]
+    store = Workspace(url)
+    due = [page for page in missing if page.is_due(store)]
     for page in due:
         where = ["--workspace", url, "--port", str(page.port)]
-        command = [sys.executable, "-m", "flows.cli", page.command, *where]
-        supervisor.start(Child(page.command, command, _environment(config, plan)))
+        command = [sys.executable, "-m", "flows.cli", page.command, *page.what(store), *where]
+        supervisor.start(Child(page.command, command, _environment(config, plan), is_vital=False))
     return due
 
 
 def _has_posts(workspace: Workspace) -> bool:
     return workspace.exists("manifests")
+
+
+def _last_dataset(workspace: Workspace) -> list[str]:
+    """The dataset that was made last; nothing where the page has no choice."""
+    names = [name for name, _ in latest(workspace) if not is_variant(workspace, name)]
+    made = {name: workspace.modified(latest_key(name)) for name in names}
+    return [max(names, key=lambda name: made[name])] if len(names) > 1 else []
 
 
 def _has_model(workspace: Workspace) -> bool:
@@ -249,8 +267,8 @@ def _until_stopped(say: Say) -> Iterator[threading.Event]:
     stopped = threading.Event()
 
     def stop(number: int, _frame: object) -> None:
-        if stopped.is_set():
-            say("ending already: runs are given time to save their work")
+        is_known = stopped.is_set()
+        say("ending already" if is_known else "ending: runs are given time to save their work")
         stopped.set()
 
     numbers = (signal.SIGINT, signal.SIGTERM)

@@ -128,8 +128,9 @@ class PracticeSite:
         kind: str,
         handler: Handler,
     ) -> Response:
-        if self.latency_s:
-            await asyncio.sleep(self.latency_s)
+        began = time.monotonic()
+        while (left := began + self.latency_s - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, 0.1))  # it may be changed meanwhile
         fault = self._fault(request, kind)
         if isinstance(fault, Response):
             return fault

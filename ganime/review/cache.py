@@ -26,7 +26,7 @@ from ganime.review.verdict_columns import (
     score_columns,
 )
 from ganime.rows import ImageRow, ListingRow, PaddedRow, PostRow, ScoreRow
-from ganime.store.lineage import crawls, crawls_of, datasets, latest, queries_of
+from ganime.store.lineage import crawls, crawls_of, datasets, is_variant, latest, queries_of
 from ganime.store.manifest import Table, read_footer
 from ganime.store.workspace import Workspace
 
@@ -182,9 +182,10 @@ class Cache:
         newest = dict(latest(self.workspace))
         if not self._dataset and not newest:
             return "", crawls(self.workspace)
-        if not self._dataset and len(newest) > 1:
+        meant = [name for name in newest if not is_variant(self.workspace, name)]
+        if not self._dataset and len(meant) != 1:
             raise ConfigError(f"which dataset? There are {', '.join(sorted(newest))}")
-        name = self._dataset or next(iter(newest))
+        name = self._dataset or meant[0]
         # Where no version is the latest, as in old workspaces, the last by name is.
         versions = [version for one, version in datasets(self.workspace) if one == name]
         version = newest.get(name) or next(reversed(versions), None)

@@ -24,6 +24,7 @@ from ganime.errors import CannotConnect, SourceUnavailable
 from ganime.sources import Attempt, Received, SiteFacts
 from ganime.sources.addresses import AddressRefused, Guard, host_of, is_loopback
 from ganime.sources.answers import check_answer, note_answer, read_body
+from ganime.sources.batches import Batches
 from ganime.sources.bodies import Body
 from ganime.sources.coordinator import Coordinator
 from ganime.sources.manners import Manners
@@ -92,6 +93,7 @@ class Client:
             rehearse=rehearse,
             obey_robots=obey_robots,
         )
+        self._batches = Batches()
         self._kept: dict[str, Any] = {}
         self._resources = ExitStack()
         self._journal: list[Attempt] | None = None
@@ -189,10 +191,10 @@ class Client:
         """Call `work` on what came, without keeping the other downloads waiting.
 
         A long body is worked on in a thread; for a short one the thread would cost as much as the
-        work.
+        work, so those that come within a moment are worked on together (`ganime.sources.batches`).
         """
         if received.file is None and len(received.content) <= _SHORT_BYTES:
-            return work(*args)
+            return await self._batches.do(len(received.content), work, *args)
         return await asyncio.to_thread(work, *args)
 
     async def back_off(self, attempt: int, at_least_s: float = 0.0) -> None:

@@ -93,6 +93,7 @@ class Listing:
         on_listed: Callable[[int], None] | None = None,
     ) -> None:
         self._query = query
+        self._query_id = query.query_id  # of every row, and slow to tell
         self._site = query.source
         self._limit = limit
         self._origin = origin
@@ -222,7 +223,7 @@ class Listing:
 
     def _row(self, post: Post, position: int, version: int = 1) -> ListingRow:
         return ListingRow(
-            query_id=self._query.query_id,
+            query_id=self._query_id,
             source=self._site.component,
             query=self._query.tags,
             position=position,
@@ -255,5 +256,7 @@ def _moment(workspace: Workspace, key: str) -> datetime:
 def _storable(value: Any) -> Any:
     """Half a surrogate pair, which JSON can spell and UTF-8 cannot, becomes a question mark."""
     if isinstance(value, list):
-        return [_storable(item) for item in value]
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+        return value if all(map(str.isascii, value)) else [_storable(item) for item in value]
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("utf-8", "replace").decode()

@@ -27,6 +27,7 @@ from ganime.store.originals import Originals
 logger = logging.getLogger(__name__)
 
 _CONCURRENCY = 8  # downloads of one site at once; the host's budget bounds them further
+_IN_WORK = 24  # posts at once: the others have come, and gather to be worked on together
 _OUTAGE = 16  # posts in a row without an answer, or turned away: it is the site, not the post
 _TRIES = 5  # runs that try a post whose failure may heal
 _NO_IMAGES = frozenset(
@@ -112,6 +113,7 @@ class Settler:
         self._terms = terms
         self._before = before
         self._on_settled = on_settled
+        self._downloading = asyncio.Semaphore(_CONCURRENCY)
         self._turned_away = 0  # posts in a row
         self._any_answer = False
 
@@ -126,7 +128,7 @@ class Settler:
         waiting = iter([row for row in listed if row.post_id not in settled])
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(_CONCURRENCY, len(listed))):
+                for _ in range(min(_IN_WORK, len(listed))):
                     group.create_task(self._work(waiting, settled))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from errors
@@ -201,7 +203,8 @@ class Settler:
 
     async def _ask(self, client: Client, row: ListingRow, journal: list[Attempt]) -> Settled:
         post = post_of(row)
-        received = await self._site.fetch(client, post, self._terms.max_bytes)
+        async with self._downloading:
+            received = await self._site.fetch(client, post, self._terms.max_bytes)
         self._note(received)
         try:
             # Digests, decoder and disk would keep the other downloads waiting.

@@ -31,7 +31,7 @@ from ganime.store.manifest import Manifest, Provenance, Table, read_part, schema
 from ganime.store.originals import Originals
 from ganime.store.workspace import Workspace
 
-REVISION = 4
+REVISION = 5
 log = logging.getLogger(__name__)
 
 Hashes = npt.NDArray[np.uint64]

@@ -19,7 +19,7 @@ from ganime.store.manifest import Manifest, Provenance, Table
 from ganime.store.originals import Originals
 from ganime.store.workspace import Workspace
 
-REVISION = 3
+REVISION = 4
 log = logging.getLogger(__name__)
 
 

@@ -128,7 +128,12 @@ def datasets(workspace: Workspace) -> list[tuple[str, str]]:
 
 def point_to_latest(workspace: Workspace, name: str, version: str) -> None:
     """Remember which version of a dataset was made last."""
-    workspace.write_text(f"datasets/{name}/latest", version)
+    workspace.write_text(latest_key(name), version)
+
+
+def latest_key(name: str) -> str:
+    """Where the last version of a dataset is named; changed with each version."""
+    return f"datasets/{name}/latest"
 
 
 def mark_variant(workspace: Workspace, name: str, base: str) -> None:
@@ -144,7 +149,7 @@ def is_variant(workspace: Workspace, name: str) -> bool:
 def latest(workspace: Workspace) -> list[tuple[str, str]]:
     """Name and last version of every dataset, sorted by name."""
     names = sorted({name for name, _ in datasets(workspace)})
-    pointers = {name: f"datasets/{name}/latest" for name in names}
+    pointers = {name: latest_key(name) for name in names}
     return [
         (name, workspace.read_bytes(key).decode())
         for name, key in pointers.items()

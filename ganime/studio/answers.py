@@ -4,6 +4,7 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,7 @@ _LARGEST_DRAWN = 2**31  # of seeds drawn here: short enough to be read out
 def model(found: Listed) -> Model:
     """A model as a page offers it."""
     outline = found.outline
+    usual = named(outline.num_principal, outline.tag_names)
     return Model(
         id=found.reference,
         name=found.model_id,
@@ -53,10 +55,9 @@ def model(found: Listed) -> Model:
         dataset=found.dataset,
         metrics=dict(found.metrics),
         rights=RIGHTS,
-        directions=[
-            Direction(name=one.name, kind=one.kind, scale=one.scale)
-            for one in named(outline.num_principal, outline.tag_names)
-        ],
+        directions=[Direction(**asdict(one)) for one in [*found.sought.found, *usual]],
+        unsought=[one.question for one in found.sought.unsought],
+        without=list(found.sought.without),
         layers=Layers(**bands(outline.num_styles)),
     )
 

@@ -14,6 +14,7 @@ from ganime.studio.counting import Counted
 from ganime.studio.finishing import MEDIA_TYPES, sheet
 from ganime.studio.models import provenance
 from ganime.studio.schemas import (
+    DirectionsRequest,
     DiverseRequest,
     ImagesAnswer,
     ImagesRequest,
@@ -22,6 +23,7 @@ from ganime.studio.schemas import (
     NeighboursRequest,
     SpritesRequest,
 )
+from ganime.studio.searching import search
 from ganime.studio.service import Service
 from ganime.studio.sprites import Pixels, archive, png, sprite
 from ganime.web.guard import App, Guard
@@ -71,6 +73,16 @@ def _add_models(app: FastAPI, service: Service) -> None:
     def models() -> ModelsAnswer:
         """All models that can be drawn from, the usual one first."""
         return ModelsAnswer(models=[answers.model(one) for one in service.models.listed()])
+
+    @app.post("/v1/directions")
+    async def directions(request: DirectionsRequest) -> ModelsAnswer:
+        """Look for the directions of a model's questions; answers as GET /v1/models after that.
+
+        The first time it draws more than a thousand images; what was found is kept.
+        """
+        await search(service, await service.opened(request.model))
+        listed = await service.apart(service.models.listed)
+        return ModelsAnswer(models=[answers.model(one) for one in listed])
 
 
 def _add_images(app: FastAPI, service: Service) -> None:

@@ -139,7 +139,7 @@ class Batcher:
                 if not self._items:
                     continue
                 first = self._items[0]
-                most = self._most_together or first.job.engine.batch
+                most = self._most_together or first.job.engine.batches[-1]
                 self._changed.wait_for(
                     lambda most=most: len(self._items) >= most or not self._is_open,  # type: ignore[misc]
                     max(0.0, first.since + self._wait_s - time.monotonic()),

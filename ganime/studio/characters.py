@@ -69,6 +69,9 @@ class Wishes(Config):
     shift: Annotated[dict[Tag, Amount], Field(max_length=MOST_SHIFTS)] = Field(
         {}, description="How far to go along directions, by their names."
     )
+    hold: Annotated[tuple[Tag, ...], Field(max_length=MOST_SHIFTS)] = Field(
+        (), description="Directions that the shift leaves as they are (1907.10786, 2.2)."
+    )
     near: Near | None = Field(None, description="A variation instead of the character itself.")
     size: int | None = Field(
         None, ge=16, le=LARGEST_SIZE, description="Side [px]; null for the model's own."

@@ -1,4 +1,7 @@
-"""Ways to change a character: found without labels (GANSpace, 2004.02546), or named by tags."""
+"""Ways to change a character: found without labels (GANSpace, 2004.02546), or named.
+
+Names are those of tags, and of questions that classifiers answer (`ganime.studio.attributes`).
+"""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -25,14 +28,20 @@ class Named:
     """One direction as a page offers it.
 
     Attributes:
-        name: `pca-1`, or `tag:blue_hair`.
+        name: `pca-1`, `tag:blue_hair`, or `question:chibi@0123456789ab`.
         kind: How it was found.
         scale: The amount, to either side, at which a slider ends.
+        correlation: Of a question's, see `ganime.studio.attributes.Fitted`.
+        low: Of a question's, mean score at the slider's lower end.
+        high: The same at its upper end.
     """
 
     name: str
-    kind: Literal["pca", "tag"]
+    kind: Literal["pca", "tag", "question"]
     scale: float
+    correlation: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 def named(num_principal: int, tag_names: Sequence[str]) -> list[Named]:
@@ -60,18 +69,31 @@ class Directions:
 
     steps: Mapping[str, Floats]
 
-    def move(self, engine: Engine, name: str, code: Floats, amount: float) -> Floats:
+    def move(
+        self, engine: Engine, name: str, code: Floats, amount: float, hold: Sequence[str] = ()
+    ) -> Floats:
         """A code [..., W] moved along a direction.
+
+        Args:
+            engine: Whose code it is.
+            name: Of the direction.
+            code: Where to begin.
+            amount: How far.
+            hold: Directions that what they name shall not change: the step is made orthogonal to
+                all of them (conditional manipulation, 1907.10786, 2.2).
 
         Raises:
             ConfigError: there is no such direction.
         """
-        if name in self.steps:
-            return code + np.float32(amount) * self.steps[name]
-        if _place(engine, name) is None:
-            known = [one.name for one in named(engine.num_principal, engine.tag_names)]
-            raise ConfigError(f"shift: no direction is {name!r:.80}; there are {', '.join(known)}")
-        return code
+        for one in (name, *hold):
+            if one not in self.steps and _place(engine, one) is None:
+                known = [one.name for one in named(engine.num_principal, engine.tag_names)]
+                listed = ", ".join(dict.fromkeys([*known, *self.steps]))
+                raise ConfigError(f"shift: no direction is {one!r:.80}; there are {listed}")
+        if name not in self.steps:
+            return code
+        held = [self.steps[one] for one in hold if one in self.steps and one != name]
+        return code + np.float32(amount) * _beside(self.steps[name], held)
 
     def shift_tags(self, engine: Engine, shift: Mapping[str, float], tags: Floats) -> Floats:
         """A tag vector [T] moved along the tags that are no directions of codes."""
@@ -81,6 +103,15 @@ class Directions:
             if place is not None:
                 moved[place] = np.clip(moved[place] + amount, 0, 1)
         return moved
+
+
+def _beside(step: Floats, held: Sequence[Floats]) -> Floats:
+    """What of a step [W] is orthogonal to others."""
+    if not held:
+        return step
+    left, sizes, _ = np.linalg.svd(np.stack(held, axis=1).astype(np.float64), full_matrices=False)
+    basis = left[:, sizes > 1e-6 * sizes[0]]  # two of the same count once
+    return np.asarray(step - basis @ (basis.T @ step), np.float32)
 
 
 def _place(engine: Engine, name: str) -> int | None:

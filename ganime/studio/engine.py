@@ -12,8 +12,12 @@ from ganime.lite.wishes import wish_vector
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 BATCH_PIXELS = 65_536  # drawn at a time on a CPU: 4 images of 128 px; more gains nothing there
-# On a CPU one of 4 images takes little longer than one of 16, and who asks for one waits for 4.
+# Where all batches have one size, on a CPU: who asks for one image waits for as many.
 LARGEST_BATCH = 4
+# Where batches of several sizes draw the same: an image of 64 px in one of 32 takes half the time
+# of one alone, and all 32 are there before a person sees that they were waited for.
+LARGEST_PIXELS = 131_072
+LARGEST_SIZE = 32
 GPU_BATCH = 16  # a GPU draws as many about as fast as one
 
 
@@ -46,8 +50,8 @@ class Engine(Protocol):
         ...
 
     @property
-    def batch(self) -> int:
-        """How many images `draw` takes, always."""
+    def batches(self) -> Sequence[int]:
+        """How many images `draw` takes, ascending; it draws one the same bit for bit in all."""
         ...
 
     def latents(self, seed: int) -> Floats:
@@ -131,19 +135,38 @@ def draw(engine: Engine, points: Sequence[Point]) -> list[Pixels]:
     """Images of points, each the same bit for bit whatever it is drawn together with.
 
     The kernels of a CPU differ with the size of a batch, in the last bits, which now and then
-    rounds a pixel otherwise. So all batches have one size; what is missing is drawn twice.
+    rounds a pixel otherwise. So batches have sizes that are known to draw the same; what is
+    missing is drawn twice.
 
     Args:
         engine: Who draws.
-        points: At most as many as the engine's batch.
+        points: Any number.
 
     Returns:
         uint8 sRGB [R, R, 3] of each.
     """
-    filled = [*points, *[points[-1]] * (engine.batch - len(points))]
-    codes = np.stack([_each_layer(engine, point.code) for point in filled])
-    images = engine.draw(codes, np.stack([point.tags for point in filled]))
-    return list(images[: len(points)])
+    found: list[Pixels] = []
+    while left := points[len(found) :]:
+        size = batch_for(len(left), engine.batches)
+        part = left[:size]
+        filled = [*part, *[part[-1]] * (size - len(part))]
+        codes = np.stack([_each_layer(engine, point.code) for point in filled])
+        images = engine.draw(codes, np.stack([point.tags for point in filled]))
+        found += list(images[: len(part)])
+    return found
+
+
+def batch_for(num: int, sizes: Sequence[int]) -> int:
+    """The size of the next batch where some images wait: little is drawn in vain.
+
+    Args:
+        num: How many wait.
+        sizes: To choose from, ascending.
+    """
+    holding = [size for size in sizes if size >= num]
+    if holding and 4 * num >= 3 * holding[0]:
+        return holding[0]
+    return max((size for size in sizes if size <= num), default=sizes[0])
 
 
 def _each_layer(engine: Engine, code: Floats) -> Floats:
@@ -156,3 +179,9 @@ def _each_layer(engine: Engine, code: Floats) -> Floats:
 def batch_of(resolution: int) -> int:
     """How many images of a resolution to draw at a time on a CPU."""
     return max(1, min(LARGEST_BATCH, BATCH_PIXELS // resolution**2))
+
+
+def sizes_for(resolution: int) -> list[int]:
+    """Sizes of batches on a CPU that may draw the same: powers of two, `batch_of` among them."""
+    most = max(batch_of(resolution), min(LARGEST_SIZE, LARGEST_PIXELS // resolution**2))
+    return [2**power for power in range(most.bit_length())]

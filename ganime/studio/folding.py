@@ -3,10 +3,34 @@
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ganime.gans.modulated import spread_kernel
+
+ROWS = 8  # of a product: the least for which libraries take the kernels of large ones
+
+
+class SteadyLinear(nn.Linear):
+    """A linear layer whose every row is the same bit for bit whatever the others are.
+
+    Args:
+        layer: Whose weights it shares.
+    """
+
+    def __init__(self, layer: nn.Linear) -> None:
+        nn.Module.__init__(self)
+        self.in_features, self.out_features = layer.in_features, layer.out_features
+        self.weight, self.bias = layer.weight, layer.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As `nn.Linear`."""
+        rows = x.reshape(-1, self.in_features)
+        filled = functional.pad(rows, (0, 0, 0, -len(rows) % ROWS))
+        parts = [filled[start : start + ROWS] for start in range(0, len(filled), ROWS)]
+        made = torch.cat([functional.linear(part, self.weight, self.bias) for part in parts])
+        return made[: len(rows)].reshape(*x.shape[:-1], self.out_features)
 
 
 def folded(network: nn.Module) -> nn.Module:
@@ -14,13 +38,18 @@ def folded(network: nn.Module) -> nn.Module:
 
     Where layers follow each other in an `nn.Sequential`, doubling by nearest neighbour and a 3x3
     convolution become one transposed convolution, at 4/9 of its cost, and a batch norm becomes
-    part of the convolution before it. All maps lie channels last, as oneDNN computes them.
+    part of the convolution before it. All maps lie channels last, as oneDNN computes them. Linear
+    layers multiply as many rows at a time whatever the batch: libraries choose another kernel for
+    few rows, which would give other bits.
 
     Args:
         network: A generator in evaluation mode.
     """
     made = copy.deepcopy(network)
     for module in list(made.modules()):
+        for name, layer in module.named_children():
+            if type(layer) is nn.Linear:
+                setattr(module, name, SteadyLinear(layer))
         if isinstance(module, nn.Sequential):
             _fold(module)
     return made.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
@@ -17,9 +17,11 @@ from ganime.store.lineage import models as configs
 from ganime.store.manifest import Table
 from ganime.store.workspace import Workspace
 from ganime.studio import directions
+from ganime.studio.attributes import Attributes, Sought, is_name
 from ganime.studio.characters import Character
 from ganime.studio.directions import Directions
 from ganime.studio.engine import Engine, Point
+from ganime.studio.judging import Judges
 from ganime.studio.outlines import Outline, outline
 from ganime.studio.points import point_of
 from ganime.training.keys import snapshots
@@ -50,6 +52,7 @@ class Listed:
         dataset: `name/version` that it was trained on, where that is known.
         metrics: The last value of each.
         outline: What the snapshot says.
+        sought: Directions towards what classifiers say yes to, as far as they were looked for.
     """
 
     model_id: str
@@ -58,6 +61,7 @@ class Listed:
     dataset: str | None
     metrics: Mapping[str, float]
     outline: Outline
+    sought: Sought = field(default_factory=Sought)
 
     @property
     def reference(self) -> str:
@@ -74,6 +78,8 @@ class Opened:
         engine: It.
         dataset: What it was trained on.
         find_directions: Finds the snapshot's directions; called once they are wished for.
+        attributes: Directions of its questions, as far as they were looked for; None for a model
+            without classifiers.
     """
 
     def __init__(
@@ -83,9 +89,11 @@ class Opened:
         engine: Engine,
         dataset: str | None,
         find_directions: Callable[[], Directions],
+        attributes: Attributes | None = None,
     ) -> None:
         self.model_id, self.nimg, self.engine, self.dataset = model_id, nimg, engine, dataset
         self._find_directions = find_directions
+        self.attributes = attributes
         self._directions: Directions | None = None
 
     @property
@@ -99,9 +107,14 @@ class Opened:
         Raises:
             ConfigError: the model cannot do what is wished.
         """
-        if wanted.shift and self._directions is None:
+        names = [*wanted.shift, *wanted.hold]
+        if names and self._directions is None:
             self._directions = self._find_directions()
-        return point_of(self.engine, self._directions or Directions({}), wanted)
+        known = self._directions or Directions({})
+        unknown = [name for name in names if is_name(name) and name not in known.steps]
+        if self.attributes and unknown:  # found since, here or by another process
+            known = self._directions = Directions({**known.steps, **self.attributes.steps()})
+        return point_of(self.engine, known, wanted)
 
 
 class Catalogue(Protocol):
@@ -147,6 +160,8 @@ class Models:
         self._lock = threading.Lock()  # of what follows; never held for long
         self._outlines: dict[tuple[str, int], Outline | None] = {}
         self._opened: OrderedDict[tuple[str, int], Opened] = OrderedDict()
+        self._judges = Judges(workspace)
+        self._attributes: dict[tuple[str, int], Attributes] = {}
         self._meant: dict[str, tuple[tuple[str, int], float]] = {}  # snapshots, and until when
 
     def listed(self) -> list[Listed]:
@@ -199,7 +214,12 @@ class Models:
     def _open(self, model_id: str, nimg: int, settings: Mapping[str, Any]) -> Opened:
         engine = self._open_engine(self._workspace, model_id, nimg)
         find = partial(directions.find, self._workspace, model_id, nimg, engine)
-        return Opened(model_id, nimg, engine, settings.get("dataset_version"), find)
+        dataset = settings.get("dataset_version")
+        return Opened(model_id, nimg, engine, dataset, find, self._attributes_of(model_id, nimg))
+
+    def _attributes_of(self, *key: *tuple[str, int]) -> Attributes:
+        new = Attributes(self._workspace, *key, self._judges)
+        return self._attributes.setdefault(key, new)
 
     def _identity(self, head: str, settings: Mapping[str, Any]) -> str:
         wanted = head or self._usual(settings)
@@ -253,7 +273,8 @@ class Models:
         if found is None:
             return None
         metrics = _metrics(self._workspace, model_id)
-        return Listed(*key, usual, settings.get("dataset_version"), metrics, found)
+        sought = self._attributes_of(*key).sought()
+        return Listed(*key, usual, settings.get("dataset_version"), metrics, found, sought)
 
 
 def _metrics(workspace: Workspace, model_id: str) -> Mapping[str, float]:

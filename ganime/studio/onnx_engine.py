@@ -34,7 +34,7 @@ class OnnxEngine:
         )
         # Without styles, directions are carried over from the first layer, which no graph shows.
         self.num_principal = self.code_length if self.num_styles else 0
-        self.batch = batch_of(self.resolution)
+        self.batches = (batch_of(self.resolution),)
 
     def latents(self, seed: int) -> Floats:
         """See `Engine`."""

@@ -33,7 +33,7 @@ def point_of(engine: Engine, directions: Directions, wanted: Character) -> Point
     tags = _tags(engine, directions, wanted)
     code = _origin(engine, wanted, tags)
     for name, amount in wanted.shift.items():
-        code = directions.move(engine, name, code, amount)
+        code = directions.move(engine, name, code, amount, wanted.hold)
     if wanted.mix is not None:
         code = _mixed(engine, wanted, wanted.mix, code)
     return Point(code.astype(np.float32), tags)

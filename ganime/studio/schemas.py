@@ -30,8 +30,15 @@ class Direction(Config):
     """A way to change a character."""
 
     name: str
-    kind: Literal["pca", "tag"]
+    kind: Literal["pca", "tag", "question"]
     scale: float = Field(description="Amount at which a slider ends, to either side.")
+    correlation: float | None = Field(
+        None, description="Of a question's: with its classifier's scores of new characters."
+    )
+    low: float | None = Field(
+        None, description="Of a question's: mean score of new characters at the lower end, 0-1."
+    )
+    high: float | None = Field(None, description="The same at the upper end.")
 
 
 class Layers(Config):
@@ -58,6 +65,10 @@ class Model(Config):
     metrics: dict[str, float]
     rights: str
     directions: list[Direction]
+    unsought: list[str] = Field(
+        description="Questions whose directions POST /v1/directions looks for."
+    )
+    without: list[str] = Field(description="Questions for which it found none.")
     layers: Layers
 
 
@@ -65,6 +76,14 @@ class ModelsAnswer(Config):
     """All models."""
 
     models: list[Model]
+
+
+class DirectionsRequest(Config):
+    """Whose directions to look for."""
+
+    model: str = Field(
+        "", max_length=200, description="Id as GET /v1/models has it; empty for the current one."
+    )
 
 
 class ImagesRequest(Wishes):

@@ -53,6 +53,7 @@ class Service:
         self._timeout_s = timeout_s
         self._batcher = Batcher(most_waiting, wait_s, self.meters, most_together)
         self._mailbox: Mailbox | None = None
+        self.searching = asyncio.Lock()  # one search for directions at a time
         self._most_archives, self._archives = most_archives, 0
 
     def close(self) -> None:
@@ -153,15 +154,22 @@ class Service:
             raise ConfigError("images: a walk leads through characters of one model")
         (model,) = opened.values()
         async with asyncio.timeout(self._timeout_s):
-            jobs = [Job(model.engine, partial(model.point, one)) for one in wanted]
-            stations = await self._all(self._batcher.points(jobs))
-            way = walk(model.engine, stations, num, loop=loop)
-            found: list[Pixels] = []
-            for start in range(0, num, AT_ONCE):
-                part = way[start : start + AT_ONCE]
-                jobs = [Job(model.engine, partial(_itself, point)) for point in part]
-                found += await self._all(self._batcher.images(jobs))
-            return found
+            stations = await self.points(model, wanted)
+            return await self.drawn_at(model, walk(model.engine, stations, num, loop=loop))
+
+    async def points(self, model: Opened, wanted: Sequence[Character]) -> list[Point]:
+        """Where characters of a model are."""
+        jobs = [Job(model.engine, partial(model.point, one)) for one in wanted]
+        return await self._all(self._batcher.points(jobs))
+
+    async def drawn_at(self, model: Opened, points: Sequence[Point]) -> list[Pixels]:
+        """Images of points, uint8 sRGB [R, R, 3] each."""
+        found: list[Pixels] = []
+        for start in range(0, len(points), AT_ONCE):
+            part = points[start : start + AT_ONCE]
+            jobs = [Job(model.engine, partial(_itself, point)) for point in part]
+            found += await self._all(self._batcher.images(jobs))
+        return found
 
     async def _all(self, futures: Sequence[Future[T]]) -> list[T]:
         """Their results; if one fails, nobody draws the others."""

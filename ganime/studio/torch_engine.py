@@ -7,11 +7,11 @@ import torch
 
 from ganime.gans import StyleNetwork
 from ganime.store.workspace import Workspace
-from ganime.studio.engine import GPU_BATCH, Floats, Pixels, batch_of, tags_under
+from ganime.studio.engine import GPU_BATCH, Floats, Pixels, batch_of, sizes_for, tags_under
 from ganime.studio.folding import folded
 from ganime.training.generator import Generator
 from ganime.training.snapshot import load_generator
-from ganime.training.styles import principal_directions
+from ganime.training.styles import principal_directions, render
 
 NUM_LATENTS = 512  # that directions are found from; the decomposition of more takes seconds
 
@@ -36,7 +36,7 @@ class TorchEngine:
             else self._blueprint.recipe.num_latents
         )
         self.num_principal = self.code_length
-        self.batch = batch_of(self.resolution) if on_cpu else GPU_BATCH
+        self.batches: Sequence[int] = self._equal_sizes() if on_cpu else (GPU_BATCH,)
 
     def latents(self, seed: int) -> Floats:
         """See `Engine`."""
@@ -56,7 +56,7 @@ class TorchEngine:
 
     def draw(self, codes: Floats, tags: Floats) -> Pixels:
         """See `Engine`."""
-        return self._generator.draw(torch.from_numpy(codes), self._tensor(tags), batch=self.batch)
+        return self._generator.draw(torch.from_numpy(codes), self._tensor(tags), batch=len(codes))
 
     def principal(self, num: int) -> tuple[Floats, Floats]:
         """See `Engine`; GANSpace, Härkönen et al. 2020, 2004.02546."""
@@ -69,6 +69,28 @@ class TorchEngine:
             None if tags is None else tags.to(device),
         )
         return np.asarray(found.vectors.cpu()), np.asarray(found.deviations.cpu())
+
+    @torch.no_grad()
+    def _equal_sizes(self) -> list[int]:
+        """Sizes of batches that draw the same bits as batches of `batch_of`.
+
+        Kernels are chosen by shape and add in an order of their own: one that differs shows in
+        every fourth number, so a few images tell.
+        """
+        sizes, usual = sizes_for(self.resolution), batch_of(self.resolution)
+        num = sizes[-1]
+        tags = self._blueprint.tags(num, 0)
+        codes = self._generator.codes(self._blueprint.latents(num, 0), tags, truncation=1.0)
+
+        def drawn(size: int) -> torch.Tensor:
+            parts = [slice(start, start + size) for start in range(0, num, size)]
+            network = self._generator.network
+            return torch.cat(
+                [render(network, codes[at], None if tags is None else tags[at]) for at in parts]
+            )
+
+        expected = drawn(usual)
+        return [size for size in sizes if size == usual or torch.equal(drawn(size), expected)]
 
     def _tensor(self, tags: Floats) -> torch.Tensor | None:
         return torch.from_numpy(tags) if self.tag_names else None

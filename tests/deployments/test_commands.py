@@ -3,20 +3,26 @@
 import json
 import re
 import shlex
+import socket
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from cyclopts import App
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
 
 from flows.cli import operate
 from flows.cli.options import DEFAULTS, register
 from flows.operate import doctor
+from flows.operate.findings import Finding
 from flows.operate.plan import ROOT
-from flows.operate.up import UpConfig
+from flows.operate.up import UpConfig, pages
 from ganime.errors import ConfigError
 from ganime.promotion import promote
+from ganime.store.lineage import mark_variant, point_to_latest
 from ganime.store.workspace import Workspace
 
 
@@ -70,7 +76,7 @@ def test_an_unknown_environment_is_one_sentence(checkout: Path) -> None:
         UpConfig(root=checkout, environment="moon").plan()
 
 
-def findings(checkout: Path, **settings: Any) -> dict[str, doctor.Finding]:
+def findings(checkout: Path, **settings: Any) -> dict[str, Finding]:
     # Port 1: nobody but the administrator could listen there.
     nowhere = {"port": 1, "review_port": 1, "studio_port": 1}
     config = UpConfig.model_validate({"root": checkout, **nowhere, **settings})
@@ -97,7 +103,51 @@ def test_pages_that_have_something_to_show_are_missed(checkout: Path, write_vers
     assert found["model"].found == "1 trained, none promoted"
     for page, command in (("review page", "review"), ("studio", "studio")):
         assert found[page].found == "nothing answers at http://127.0.0.1:1"
-        assert found[page].advice == f"start it with `ganime {command}`"
+        advice = f"start it with `ganime up`, or alone with `ganime {command}`"
+        assert found[page].advice == advice
+
+
+@pytest.mark.parametrize("command", ["review", "studio"])
+def test_a_page_is_told_from_another_program_at_its_port(
+    checkout: Path, serving: Any, command: str
+) -> None:
+    static = ROOT / "ganime" / command / "static" / "index.html"
+    title = {"review": "review page", "studio": "studio"}[command]
+    shown = {"text": static.read_text()}
+    app = FastAPI()
+
+    @app.get("/")
+    def root() -> HTMLResponse:
+        return HTMLResponse(shown["text"])
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    with serving(uvicorn.Server(uvicorn.Config(app, log_level="critical")), listener):
+        ours = findings(checkout, **{f"{command}_port": port})[title]
+        shown["text"] = "<title>Directory listing for /</title>"
+        other = findings(checkout, **{f"{command}_port": port})[title]
+    assert (ours.ok, ours.found) == (True, f"http://127.0.0.1:{port} (status 200)")
+    assert (other.ok, other.found) == (
+        False,
+        f"port {port} is taken: another program answers there",
+    )
+    assert other.advice == f"stop that one, or choose another port with --{command}-port"
+
+
+def test_the_review_page_shows_the_dataset_that_was_made_last(
+    checkout: Path, write_version: Any
+) -> None:
+    store = Workspace(str(checkout / "workspace"))
+    review = pages(UpConfig.model_validate({"root": checkout}))[0]
+    write_version(store, "v1", 2)
+    assert review.what(store) == [], "it has no choice"
+    for name in ("boys", "girls-no-filters"):
+        store.write_text(f"datasets/{name}/v1/decisions/decisions.parquet", "rows")
+        point_to_latest(store, name, "v1")
+    mark_variant(store, "girls-no-filters", "girls")  # made to be compared with it
+    assert review.what(store) == ["boys"]
+    point_to_latest(store, "girls", "v1")
+    assert review.what(store) == ["girls"]
 
 
 def test_a_current_model_that_is_gone_is_found(checkout: Path) -> None:

@@ -81,16 +81,34 @@ def test_a_dead_child_is_started_again_and_at_last_named_with_its_last_words(
     tmp_path: Path,
 ) -> None:
     supervisor = Supervisor(tmp_path, tmp_path / "logs", print)
+    die_too_often(supervisor, is_vital=True)
+    with pytest.raises(ServiceError) as error:
+        supervisor.tend()
+    assert f"poorly ended {MAX_STARTS} times within 10 minutes" in str(error.value)
+    assert "status 3: it said 'no such database'; all of it is in" in str(error.value)
+
+
+def test_a_child_that_is_not_vital_is_given_up_while_all_else_goes_on(tmp_path: Path) -> None:
+    said: list[str] = []
+    supervisor = Supervisor(tmp_path, tmp_path / "logs", said.append)
+    die_too_often(supervisor, is_vital=False)
+    supervisor.tend()
+    assert "it said 'no such database'" in said[-1]
+    assert said[-1].endswith("it is not started again, all else goes on")
+    supervisor.tend()
+    assert len(said) == MAX_STARTS
+    supervisor.stop(supervisor.children[0], patience_s=1)
+    assert supervisor.children == []
+
+
+def die_too_often(supervisor: Supervisor, *, is_vital: bool) -> None:
     child = python("poorly", "print('no such database'); raise SystemExit(3)")
+    child.is_vital = is_vital
     supervisor.start(child)
     for _ in range(MAX_STARTS - 1):
         wait_for(lambda: not child.is_alive)
         supervisor.tend()
     wait_for(lambda: not child.is_alive)
-    with pytest.raises(ServiceError) as error:
-        supervisor.tend()
-    assert f"poorly ended {MAX_STARTS} times within 10 minutes" in str(error.value)
-    assert "status 3: it said 'no such database'; all of it is in" in str(error.value)
 
 
 def test_a_port_that_another_program_has_is_named() -> None:

@@ -64,6 +64,7 @@ def test_only_its_own_pages_may_start_runs(service: Any) -> None:
     assert seen["analytics_enabled"] is False
     assert seen["ui"]["v2_enabled"] is False
     assert seen["services"]["task_run_recorder"]["batch_size"] == 100
+    assert seen["events"]["messaging_broker"] == "flows.operate.messages"
 
 
 def test_the_cron_yields_runs_at_night(service: Any, wait_for: Wait) -> None:
@@ -87,6 +88,22 @@ def test_the_doctor_misses_nothing(service: Any, wait_for: Wait) -> None:
 
     # A worker is online once it has asked for work.
     wait_for(lambda: not report(), "workers")
+
+
+def test_the_doctor_tells_what_was_changed_on_a_page(service: Any) -> None:
+    from flows.operate.doctor import examine
+    from flows.operate.up import UpConfig
+
+    there = service.deployment("on-demand")
+    path, given = f"deployments/{there['id']}", there["parameters"]
+    service.ask("PATCH", path, {"parameters": {**given, "work": {"seconds": 5}}})
+    try:
+        told = {item.name: item for item in examine(UpConfig.model_validate(service.settings))}
+    finally:
+        service.ask("PATCH", path, {"parameters": given})
+    finding = told["deployment on-demand"]
+    assert (finding.ok, finding.found) == (False, "parameter work is {'seconds': 5}, not None")
+    assert "the next `ganime up` undoes it" in finding.advice
 
 
 def test_applying_it_again_doubles_nothing(service: Any) -> None:
@@ -165,8 +182,9 @@ def test_work_for_a_gpu_waits_for_a_worker_of_its_pool(service: Any) -> None:
         assert service.run(run)["state_type"] == "SCHEDULED"
         assert service.notes("gpu") == []
     finally:
-        os.kill(worker, signal.SIGCONT)
+        os.kill(worker, signal.SIGKILL)  # `ganime up` starts another, which joins the pool
     service.wait(run, "Completed")
+    assert service.worker("gpu") != worker
 
 
 def test_after_a_power_cut_the_worker_is_started_again_and_the_run_goes_on(

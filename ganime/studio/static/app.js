@@ -102,7 +102,7 @@ function build(models) {
     document.title = `${shownOne(shown)?.seed ?? "Characters"} – ganime studio`;
   };
   onState(draw);
-  document.addEventListener("ganime:favourites", () => draw(state(), state()));
+  for (const happened of ["ganime:favourites", "ganime:directions"]) document.addEventListener(happened, () => draw(state(), state()));
   listen(shownGrid);
   begin((models.find((one) => one.current) ?? models[0]).id);
 }

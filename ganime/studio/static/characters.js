@@ -24,7 +24,7 @@ export function changed(settings, changes) {
 
 /** The character that it was made from by mixing and sliders. */
 export function plain(settings) {
-  return changed(settings, { mix: null, shift: null });
+  return changed(settings, { mix: null, shift: null, hold: null });
 }
 
 /** A name that holds all settings: base64url of JSON with sorted keys, so that equals are equal. */

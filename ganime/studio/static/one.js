@@ -43,7 +43,7 @@ export function one(root, modelOf) {
     if (!settings) return;
     if (!isSame(settings, before && shownOne(before)) || wasHidden) large.show(settings);
     title.textContent = titleOf(settings);
-    reset.hidden = !settings.mix && !settings.shift;
+    reset.hidden = !settings.mix && !settings.shift && !settings.hold;
     heart.setAttribute("aria-pressed", String(isFavourite(settings)));
     plus.setAttribute("aria-pressed", String(inTray(settings)));
     png.href = addressOf(settings);

@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -12,7 +13,7 @@ from ganime.review.cache import Cache
 from ganime.review.digests import Ids, rows_of
 from ganime.review.service import Service
 from ganime.stages.curate import CurateConfig
-from ganime.store.lineage import crawled_images, crawls
+from ganime.store.lineage import crawled_images, crawls, mark_variant
 from ganime.store.workspace import Workspace
 
 
@@ -90,6 +91,16 @@ def test_an_empty_workspace_has_no_images(tmp_path: Path) -> None:
 def test_a_wrong_dataset_is_named(workspace: Workspace) -> None:
     with pytest.raises(ConfigError, match=r"no dataset is called 'pets'; there: \['characters'\]"):
         Cache(workspace, "pets").open()
+
+
+def test_a_variant_is_shown_only_where_it_is_named(workspace: Workspace, tmp_path: Path) -> None:
+    folder = tmp_path / "workspace" / "datasets"
+    shutil.copytree(folder / "characters", folder / "no-filters")
+    with pytest.raises(ConfigError, match=r"which dataset\? There are characters, no-filters"):
+        Cache(workspace).open()
+    mark_variant(workspace, "no-filters", "characters")
+    assert Cache(workspace).open().dataset.startswith("characters/")
+    assert Cache(workspace, "no-filters").open().dataset.startswith("no-filters/")
 
 
 def test_two_processes_make_the_same_cache_at_once(workspace: Workspace) -> None:

@@ -397,6 +397,25 @@ def test_a_site_that_turns_the_client_away_is_not_taken_for_missing_files(booru,
     assert posts(workspace, settings) == {}
 
 
+def test_eight_files_at_most_are_on_their_way(booru, workspace):
+    on_their_way, counts = set(), []
+
+    def slowly(answer):
+        async def handle(request):
+            on_their_way.add(request.path)
+            counts.append(len(on_their_way))
+            await asyncio.sleep(0.05)
+            on_their_way.discard(request.path)
+            return answer(request)
+
+        return handle
+
+    booru.files = {number: slowly(answer) for number, answer in booru.files.items()}
+    summary = crawl.run(workspace, config(booru, shard_size=100), "one")
+    assert summary.outcomes == {"fetched": 20}
+    assert 1 < max(counts) <= 8
+
+
 def test_repeating_a_shard_is_harmless(booru, workspace):
     settings = config(booru)
     crawl.list_posts(workspace, settings, "one")

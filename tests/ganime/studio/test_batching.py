@@ -1,3 +1,4 @@
+import math
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -8,7 +9,7 @@ import pytest
 from ganime.store.workspace import Workspace
 from ganime.studio.batching import Batcher, BusyError, Job
 from ganime.studio.characters import Character
-from ganime.studio.engine import Point, batch_of
+from ganime.studio.engine import Point, batch_for, batch_of, draw, sizes_for
 from ganime.studio.meters import Meters
 from ganime.studio.models import Models, Opened
 
@@ -52,7 +53,9 @@ def test_what_waits_for_one_model_is_drawn_together(
     ]
     free.set()
     assert all(one.result(60).shape == (32, 32, 3) for one in asked)
-    assert (meters.batches.count, meters.batches.sum) == (4, 16)
+    most = {model: model.engine.batches[-1] for model in (plain, styled)}
+    expected = sum(math.ceil(8 / size) for size in most.values())
+    assert (meters.batches.count, meters.batches.sum) == (expected, 16)
 
 
 def test_a_full_queue_says_when_to_come_back(batcher: Batcher, workspace: Workspace) -> None:
@@ -128,3 +131,27 @@ def test_closing_leaves_nobody_waiting(workspace: Workspace) -> None:
 
 def test_larger_images_are_drawn_fewer_at_a_time() -> None:
     assert [batch_of(side) for side in (32, 64, 128, 256, 512)] == [4, 4, 4, 1, 1]
+
+
+def test_sizes_of_batches_that_may_draw_the_same() -> None:
+    assert sizes_for(64) == [1, 2, 4, 8, 16, 32]
+    assert sizes_for(128) == [1, 2, 4, 8]
+    assert sizes_for(1024) == [1]
+
+
+def test_little_is_drawn_in_vain() -> None:
+    sizes = (1, 2, 4, 8, 16)
+    assert [batch_for(num, sizes) for num in (1, 3, 5, 7, 9, 12, 100)] == [1, 4, 4, 8, 8, 16, 16]
+    assert [batch_for(num, (4,)) for num in (1, 4, 9)] == [4, 4, 4]
+
+
+def test_an_image_is_the_same_in_every_size_of_batch(workspace: Workspace) -> None:
+    for name in ("plain", "tagged", "styled"):
+        model = Models(workspace, name).opened("")
+        engine = model.engine
+        points = [model.point(Character(seed=seed)) for seed in range(3)]
+        alone = [draw(engine, [point])[0] for point in points]
+        for size in engine.batches:
+            together = draw(engine, (points * size)[:size])
+            for place, image in enumerate(together):
+                assert np.array_equal(image, alone[place % 3]), (name, size, place)

@@ -9,7 +9,7 @@ from ganime.gans.dcgan import Dcgan
 from ganime.gans.fastgan import FastGan
 from ganime.gans.r3gan import R3gan
 from ganime.gans.stylegan2 import StyleGan2
-from ganime.studio.folding import folded
+from ganime.studio.folding import SteadyLinear, folded
 from ganime.training.generator import Blueprint, Generator
 
 RECIPES: list[Recipe] = [
@@ -62,3 +62,14 @@ def test_what_only_looks_alike_is_left_alone() -> None:
     found = folded(layers)
     assert [type(layer) for layer in found] == [type(layer) for layer in layers]
     torch.testing.assert_close(found(x), layers(x))
+
+
+def test_rows_of_a_linear_layer_owe_nothing_to_each_other() -> None:
+    torch.manual_seed(0)
+    layer = folded(nn.Sequential(nn.Linear(128, 300)).eval()).get_submodule("0")
+    assert isinstance(layer, SteadyLinear)
+    x = torch.randn(33, 128)
+    whole = layer(x)
+    for num in (1, 2, 7, 8, 9, 33):
+        assert torch.equal(layer(x[:num]), whole[:num])
+    assert torch.equal(layer(x.reshape(3, 11, 128)).reshape(33, 300), whole)
