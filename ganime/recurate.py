@@ -17,7 +17,7 @@ from ganime.rows import DecisionRow, LabelRow
 from ganime.stages import curate
 from ganime.stages.curate import CurateConfig, DatasetRef, Inputs, obey, with_changes
 from ganime.store import rule_settings
-from ganime.store.lineage import crawled_images, crawls_of, datasets, is_variant, latest
+from ganime.store.lineage import crawled_images, crawls_of, datasets, latest, without_variants
 from ganime.store.manifest import Table, read_footer
 from ganime.store.workspace import Workspace
 
@@ -105,7 +105,7 @@ def find_dataset(workspace: Workspace, reference: str) -> DatasetRef:
     known = datasets(workspace)
     newest = dict(latest(workspace))
     name, _, version = reference.partition("/")
-    if not name and len(meant := [one for one in newest if not is_variant(workspace, one)]) == 1:
+    if not name and len(meant := without_variants(workspace, newest)) == 1:
         (name,) = meant
     version = version or newest.get(name, "")
     if (name, version) not in known:

@@ -112,6 +112,7 @@ def serve(host: str, port: int) -> None:
         app,
         host=host,
         port=port,
+        lifespan="on",  # a start that fails ends it
         timeout_keep_alive=settings.api.keepalive_timeout,
         log_level=settings.logging_level.lower(),
     )

@@ -27,7 +27,7 @@ from flows.operate.plan import ROOT, Plan, load
 from flows.operate.processes import Child, Supervisor
 from flows.operate.runs import cancel_runs, close_runs
 from ganime.config import Config
-from ganime.store.lineage import is_variant, latest, latest_key, models
+from ganime.store.lineage import latest, latest_key, models, without_variants
 from ganime.store.workspace import Workspace
 from ganime.training.keys import snapshots
 
@@ -220,7 +220,7 @@ def _has_posts(workspace: Workspace) -> bool:
 
 def _last_dataset(workspace: Workspace) -> list[str]:
     """The dataset that was made last; nothing where the page has no choice."""
-    names = [name for name, _ in latest(workspace) if not is_variant(workspace, name)]
+    names = without_variants(workspace, dict(latest(workspace)))
     made = {name: workspace.modified(latest_key(name)) for name in names}
     return [max(names, key=lambda name: made[name])] if len(names) > 1 else []
 

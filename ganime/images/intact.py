@@ -8,6 +8,7 @@ import numpy as np
 
 from ganime.errors import ImageError
 from ganime.images.png import SIGNATURE as PNG
+from ganime.images.png import chunks_of
 
 MAX_SCANS = 100  # of a JPEG; encoders write 10, and each is a pass over all the pixels
 JPEG = b"\xff\xd8\xff"
@@ -28,14 +29,10 @@ def refuse_broken(content: bytes) -> None:
         if cut:
             raise ImageError("truncated", "zeros where the rest of the JPEG was to be")
     elif content.startswith(PNG):
-        place, kind = len(PNG), b""
-        while kind != b"IEND":
-            length, kind = struct.unpack_from(">I4s", content, place)
-            end = place + 8 + length
+        for kind, begin, end in chunks_of(content):
             (checksum,) = struct.unpack_from(">I", content, end)
-            if kind.isupper() and zlib.crc32(memoryview(content)[place + 4 : end]) != checksum:
+            if kind.isupper() and zlib.crc32(memoryview(content)[begin - 4 : end]) != checksum:
                 raise ImageError("damaged", f"a wrong checksum in {kind!r}")
-            place = end + 4
 
 
 def num_jpeg_pixels(content: bytes) -> int:

@@ -7,6 +7,7 @@ see-through over white, and averages rows of a reduced picture as they come.
 
 import struct
 from collections import defaultdict
+from collections.abc import Iterator
 
 import deflate
 import numba
@@ -53,6 +54,20 @@ def read_png(content: bytes, reduction: int) -> tuple[Pixels, float] | None:
     return None if num_through < 0 else (pixels, num_through / (width * height))
 
 
+def chunks_of(content: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Each chunk up to the end mark: its kind, where its data begins, where its checksum does.
+
+    Raises:
+        struct.error: the file ends before.
+    """
+    place, kind = len(SIGNATURE), b""
+    while kind != b"IEND":
+        length, kind = struct.unpack_from(">I4s", content, place)
+        begin = place + 8
+        yield kind, begin, begin + length
+        place = begin + length + 4
+
+
 def metadata(content: bytes) -> bytes:
     """What a PNG says beside its pixels: kinds and data of its whole chunks, one after another."""
     said: list[bytes | memoryview] = []
@@ -73,11 +88,8 @@ def _inflated(data: bytes, size: int) -> bytearray | None:
 def _chunks(content: bytes) -> dict[bytes, list[memoryview]]:
     """The data of each kind of chunk, up to the end mark."""
     found: dict[bytes, list[memoryview]] = defaultdict(list)
-    whole, place, kind = memoryview(content), len(SIGNATURE), b""
-    while kind != b"IEND":
-        length, kind = struct.unpack_from(">I4s", content, place)
-        found[kind].append(whole[place + 8 : place + 8 + length])
-        place += 12 + length
+    for kind, begin, end in chunks_of(content):
+        found[kind].append(memoryview(content)[begin:end])
     return found
 
 

@@ -26,7 +26,14 @@ from ganime.review.verdict_columns import (
     score_columns,
 )
 from ganime.rows import ImageRow, ListingRow, PaddedRow, PostRow, ScoreRow
-from ganime.store.lineage import crawls, crawls_of, datasets, is_variant, latest, queries_of
+from ganime.store.lineage import (
+    crawls,
+    crawls_of,
+    datasets,
+    latest,
+    queries_of,
+    without_variants,
+)
 from ganime.store.manifest import Table, read_footer
 from ganime.store.workspace import Workspace
 
@@ -182,7 +189,7 @@ class Cache:
         newest = dict(latest(self.workspace))
         if not self._dataset and not newest:
             return "", crawls(self.workspace)
-        meant = [name for name in newest if not is_variant(self.workspace, name)]
+        meant = without_variants(self.workspace, newest)
         if not self._dataset and len(meant) != 1:
             raise ConfigError(f"which dataset? There are {', '.join(sorted(newest))}")
         name = self._dataset or meant[0]

@@ -1,7 +1,7 @@
 """How manifests hang together: from post to image to decision to dataset to model."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,6 +144,11 @@ def mark_variant(workspace: Workspace, name: str, base: str) -> None:
 def is_variant(workspace: Workspace, name: str) -> bool:
     """Whether it is one, and so not meant where nobody says which dataset."""
     return workspace.exists(f"datasets/{name}/{_VARIANT_OF}")
+
+
+def without_variants(workspace: Workspace, names: Iterable[str]) -> list[str]:
+    """Those of the named datasets that somebody means who names none."""
+    return [name for name in names if not is_variant(workspace, name)]
 
 
 def latest(workspace: Workspace) -> list[tuple[str, str]]:
