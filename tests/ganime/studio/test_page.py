@@ -1,14 +1,18 @@
 """The studio's page in a real browser: characters made, changed, kept, shared and taken away."""
 
 import asyncio
+import itertools
 import json
+import threading
 import time
 import zipfile
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import torch
@@ -25,6 +29,7 @@ from ganime.training.snapshot import save_snapshot
 pytestmark = pytest.mark.slow
 TAGS = ("blue_hair", "long_hair", "maid", "smile")
 PATIENCE_S = 240  # a loaded machine draws slowly
+CROWD = 4  # clients who never stop asking: one image waits almost always
 Visit = Callable[[Any], Awaitable[None]]
 
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -361,17 +366,45 @@ def test_a_model_without_tags_says_so_and_one_without_styles_offers_no_mixing(dr
     drive(visit)
 
 
+@contextmanager
+def crowd(url: str) -> Iterator[threading.Event]:
+    """Others who ask for one image after the other until the event is set."""
+    gone = threading.Event()
+
+    def ask(seeds: range) -> None:
+        with httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
+            for seed in itertools.cycle(seeds):
+                if gone.is_set():
+                    return
+                client.post("/v1/images", json={"seed": seed})
+
+    with ThreadPoolExecutor(CROWD) as pool:
+        asking = [pool.submit(ask, range(1000 * one, 1000 * (one + 1))) for one in range(CROWD)]
+        try:
+            yield gone
+        finally:
+            gone.set()
+    for one in asking:
+        one.result()
+
+
 def test_a_busy_studio_is_asked_again_until_all_is_drawn(
     workspace: Workspace, serve_with: Callable[..., Any], visit_page: Callable[..., Any]
 ) -> None:
-    async def visit(tab: Any) -> None:
-        await tab.open("?tab=sliders")
-        await until(tab, "window.noted.some((told) => told.includes('Trying again'))")
-        await until(tab, DRAWN)
-        await until(tab, "document.getElementById('notice').hidden")
-        assert any("429" in one for one in tab.complaints)
+    with (
+        closing(patient(workspace, most_waiting=1)) as service,
+        serve_with(service) as url,
+        crowd(url) as gone,
+    ):
 
-    with closing(patient(workspace, most_waiting=1)) as service, serve_with(service) as url:
+        async def visit(tab: Any) -> None:
+            await tab.open("?tab=sliders")
+            await until(tab, "window.noted.some((told) => told.includes('Trying again'))")
+            gone.set()
+            await until(tab, DRAWN)
+            await until(tab, "document.getElementById('notice').hidden")
+            assert any("429" in one for one in tab.complaints)
+
         visit_page(url, visit, width=1366, height=768, before=NOTING)
 
 
