@@ -25,6 +25,7 @@ from ganime.gans.layers import (
     with_tags,
 )
 from ganime.gans.penalties import r1_penalty
+from ganime.gans.products import Conv2d, ConvTranspose2d
 
 Upsampling = Literal["transposed", "nearest"]
 Latents = Literal["normal", "binary"]
@@ -243,14 +244,14 @@ class Discriminator(nn.Module):
         num_tags: int = 0,
     ) -> None:
         super().__init__()
-        layers = [nn.Conv2d(3, widths[0], 4, 2, 1), nn.LeakyReLU(SLOPE, inplace=True)]
+        layers = [Conv2d(3, widths[0], 4, 2, 1), nn.LeakyReLU(SLOPE, inplace=True)]
         for width_in, width_out in itertools.pairwise(widths):
-            layers.append(nn.Conv2d(width_in, width_out, 4, 2, 1, bias=norm == "none"))
+            layers.append(Conv2d(width_in, width_out, 4, 2, 1, bias=norm == "none"))
             layers += [*_normalised(norm, width_out), nn.LeakyReLU(SLOPE, inplace=True)]
         self.noise = InputNoise() if noise else None
         self.layers = nn.Sequential(*layers)
         self.deviation = MinibatchDeviation() if minibatch_deviation else None
-        self.realness = nn.Conv2d(widths[-1] + minibatch_deviation, 1, 4)
+        self.realness = Conv2d(widths[-1] + minibatch_deviation, 1, 4)
         for part in (self.layers, self.realness):
             if norm == "batch":
                 normal_init(part)
@@ -289,7 +290,7 @@ class InputNoise(nn.Module):
 def _followed(width: int, extra_layers: int) -> list[nn.Module]:
     layers: list[nn.Module] = [nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
     for _ in range(extra_layers):
-        layers.append(nn.Conv2d(width, width, 3, padding=1, bias=False))
+        layers.append(Conv2d(width, width, 3, padding=1, bias=False))
         layers += [nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
     return layers
 
@@ -298,8 +299,8 @@ def _doubling(
     width_in: int, width_out: int, upsampling: Upsampling, *, bias: bool
 ) -> list[nn.Module]:
     if upsampling == "transposed":
-        return [nn.ConvTranspose2d(width_in, width_out, 4, 2, 1, bias=bias)]
-    return [nn.Upsample(scale_factor=2), nn.Conv2d(width_in, width_out, 3, padding=1, bias=bias)]
+        return [ConvTranspose2d(width_in, width_out, 4, 2, 1, bias=bias)]
+    return [nn.Upsample(scale_factor=2), Conv2d(width_in, width_out, 3, padding=1, bias=bias)]
 
 
 def _normalised(norm: Norm, width: int) -> list[nn.Module]:

@@ -35,6 +35,7 @@ from ganime.gans.layers import (
 )
 from ganime.gans.losses import non_saturating_loss, smoothed_loss
 from ganime.gans.penalties import first_share
+from ganime.gans.products import Conv2d
 
 SLOPE = 0.2  # of the discriminator's leaky ReLUs
 LEAP = 3  # doublings of the side that an excitation skips: 4 px to 32 px, 8 px to 64 px, …
@@ -117,7 +118,7 @@ class Generator(nn.Module):
         pairs = list(zip(widths, widths[LEAP:], strict=False)) if settings.excitation else []
         self.excitations = nn.ModuleList(Excitation(coarse, fine) for coarse, fine in pairs)
         self.to_rgb = nn.Sequential(
-            nn.Upsample(scale_factor=2), nn.Conv2d(widths[-1], 3, 3, padding=1), nn.Tanh()
+            nn.Upsample(scale_factor=2), Conv2d(widths[-1], 3, 3, padding=1), nn.Tanh()
         )
         normal_init(self)
         self.embedding = TagEmbedding(num_tags, settings.tag_width) if num_tags else None
@@ -146,9 +147,9 @@ class Excitation(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.AdaptiveAvgPool2d(COARSE),
-            nn.Conv2d(coarse, fine, COARSE, bias=False),
+            Conv2d(coarse, fine, COARSE, bias=False),
             nn.LeakyReLU(0.1),
-            nn.Conv2d(fine, fine, 1, bias=False),
+            Conv2d(fine, fine, 1, bias=False),
             nn.Sigmoid(),
         )
 
@@ -171,19 +172,19 @@ class Discriminator(nn.Module):
         super().__init__()
         widths = widths_between(settings.width_discriminator, settings.widest, resolution)[::-1]
         halvings: list[nn.Module] = [
-            nn.Sequential(nn.Conv2d(3, widths[0], 4, 2, 1), nn.LeakyReLU(SLOPE, inplace=True))
+            nn.Sequential(Conv2d(3, widths[0], 4, 2, 1), nn.LeakyReLU(SLOPE, inplace=True))
         ]
         halvings += [_halving(*pair) for pair in itertools.pairwise(widths)]
         self.parts = nn.Sequential(*halvings[:-1])  # down to 8 px
         self.whole = halvings[-1]  # down to 4 px
         middle = widths[-2]
         self.realness_of_parts = nn.Sequential(
-            nn.Conv2d(middle, middle, 1, bias=False),
+            Conv2d(middle, middle, 1, bias=False),
             nn.BatchNorm2d(middle),
             nn.LeakyReLU(SLOPE, inplace=True),
-            nn.Conv2d(middle, 1, 4),
+            Conv2d(middle, 1, 4),
         )
-        self.realness = nn.Conv2d(widths[-1], 1, 4)
+        self.realness = Conv2d(widths[-1], 1, 4)
         self.decoder = _decoder(middle, len(widths) - 2) if settings.reconstruction else None
         normal_init(self)
         self.fit = TagProjection(num_tags, widths[-1] * 16) if num_tags else None  # 4 x 4 px
@@ -210,14 +211,14 @@ def _gated(width: int) -> list[nn.Module]:
 def _doubling(width_in: int, width_out: int) -> nn.Module:
     return nn.Sequential(
         nn.Upsample(scale_factor=2),
-        nn.Conv2d(width_in, 2 * width_out, 3, padding=1, bias=False),
+        Conv2d(width_in, 2 * width_out, 3, padding=1, bias=False),
         *_gated(width_out),
     )
 
 
 def _halving(width_in: int, width_out: int) -> nn.Module:
     return nn.Sequential(
-        nn.Conv2d(width_in, width_out, 4, 2, 1, bias=False),
+        Conv2d(width_in, width_out, 4, 2, 1, bias=False),
         nn.BatchNorm2d(width_out),
         nn.LeakyReLU(SLOPE, inplace=True),
     )
@@ -226,4 +227,4 @@ def _halving(width_in: int, width_out: int) -> nn.Module:
 def _decoder(width: int, num_doublings: int) -> nn.Module:
     widths = [width, *[NARROW] * num_doublings]
     doublings = [_doubling(*pair) for pair in itertools.pairwise(widths)]
-    return nn.Sequential(*doublings, nn.Conv2d(NARROW, 3, 3, padding=1), nn.Tanh())
+    return nn.Sequential(*doublings, Conv2d(NARROW, 3, 3, padding=1), nn.Tanh())

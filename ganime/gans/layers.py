@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ganime.gans.products import conv2d
+
 
 class MinibatchDeviation(nn.Module):
     """Append one channel: how much a group of images differ (ProGAN, Karras et al. 1710.10196, 3).
@@ -137,7 +139,8 @@ class EqualisedConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, I, H, W] -> [B, O, H, W]."""
-        return F.conv2d(x, self.weight * self.scale, self.bias, padding=self.padding)
+        weight = self.weight * self.scale
+        return conv2d(x, weight, self.bias, padding=self.padding, training=self.training)
 
 
 def pixel_norm(x: Tensor) -> Tensor:

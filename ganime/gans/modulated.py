@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganime.gans.layers import EqualisedLinear
+from ganime.gans.products import conv2d, conv_transpose2d
 
 Upsampling = Literal["nearest", "bilinear"]
 SLOPE = 0.2  # of leaky ReLUs (1912.04958, appendix B)
@@ -58,12 +59,20 @@ class StyledLayer(nn.Module):
             scales = self.affine(style)
             weight = self.weight / math.sqrt(self.weight[0].numel())
             norms = demodulation(weight, scales) * GAIN
-        x = _upsampled_conv(x * _as_maps(scales, x), weight, self.upsampling)
+        x = self._upsampled_conv(x * _as_maps(scales, x), weight)
         x = x * _as_maps(norms, x) + self.bias.to(x.dtype)[:, None, None]
         noise = self.noise
         if self.training:
             noise = torch.randn((len(x), 1, *x.shape[2:]), device=x.device)
         return F.leaky_relu(x + noise.to(x.dtype) * self.strength.to(x.dtype), SLOPE)
+
+    def _upsampled_conv(self, x: Tensor, weight: Tensor) -> Tensor:
+        if self.upsampling == "nearest":
+            kernel = spread_kernel(weight.flip(2, 3)).transpose(0, 1)
+            return conv_transpose2d(x, kernel, stride=2, padding=1, training=self.training)
+        if self.upsampling == "bilinear":
+            x = F.interpolate(x, scale_factor=2, mode="bilinear")
+        return conv2d(x, weight, padding=1, training=self.training)
 
 
 class ToRgb(nn.Module):
@@ -120,12 +129,3 @@ def spread_kernel(weight: Tensor) -> Tensor:
 
 def _as_maps(scales: Tensor, like: Tensor) -> Tensor:
     return scales.to(like.dtype)[:, :, None, None]
-
-
-def _upsampled_conv(x: Tensor, weight: Tensor, upsampling: Upsampling | None) -> Tensor:
-    if upsampling == "nearest":
-        kernel = spread_kernel(weight.flip(2, 3)).transpose(0, 1)
-        return F.conv_transpose2d(x, kernel, stride=2, padding=1)
-    if upsampling == "bilinear":
-        x = F.interpolate(x, scale_factor=2, mode="bilinear")
-    return F.conv2d(x, weight, padding=1)

@@ -40,6 +40,7 @@ from ganime.gans.fastgan import Discriminator as PixelDiscriminator
 from ganime.gans.fastgan import FastGan, Generator
 from ganime.gans.layers import TagProjection, normal_init, with_fit
 from ganime.gans.losses import non_saturating_loss, smoothed_loss
+from ganime.gans.products import Conv2d
 from ganime.store.workspace import Workspace
 
 SLOPE = 0.2  # of the discriminators' leaky ReLUs
@@ -223,8 +224,8 @@ class Scale(nn.Module):
                 layer for pair in itertools.pairwise(widths) for layer in _convolution(*pair, 4, 2)
             ]
         self.layers, self.width = nn.Sequential(*layers), widths[-1]
-        self.realness_of_places = nn.Conv2d(self.width, 1, 3, padding=1)
-        self.realness = nn.Conv2d(self.width, 1, JUDGED)
+        self.realness_of_places = Conv2d(self.width, 1, 3, padding=1)
+        self.realness = Conv2d(self.width, 1, JUDGED)
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Maps [B, W, side, side] -> logits [B, 24], and what they are read from [B, C, 4, 4]."""
@@ -235,7 +236,7 @@ class Scale(nn.Module):
 
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int) -> list[nn.Module]:
     return [
-        nn.Conv2d(inputs, outputs, kernel, stride, 1, bias=False),
+        Conv2d(inputs, outputs, kernel, stride, 1, bias=False),
         nn.BatchNorm2d(outputs),
         nn.LeakyReLU(SLOPE, inplace=True),
     ]

@@ -20,6 +20,7 @@ from torch.optim import Adam, Optimizer
 from ganime.gans import GANS, Recipe, Step
 from ganime.gans.layers import TagEmbedding, TagProjection, with_fit, with_tags
 from ganime.gans.penalties import Method, first_share, gradient_penalty
+from ganime.gans.products import Conv2d
 
 SLOPE = 0.2  # of the leaky ReLUs
 GAIN = math.sqrt(2 / (1 + SLOPE**2))  # keeps the variance through them (1502.01852, equation 15)
@@ -161,7 +162,7 @@ class Block(nn.Module):
             shapes = [(width, inner, 1, 1), middle, (inner, width, 1, 1)]
         gain = GAIN * num_blocks ** (-1 / (2 * len(shapes) - 2))
         layers = [
-            _init(nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2, groups=groups), gain)
+            _init(Conv2d(c_in, c_out, kernel, padding=kernel // 2, groups=groups), gain)
             for c_in, c_out, kernel, groups in shapes
         ]
         nn.init.zeros_(layers[-1].weight)
@@ -195,14 +196,14 @@ class Generator(nn.Module):
         self.weights = nn.Linear(num_inputs, widths[0], bias=False)
         nn.init.normal_(self.weights.weight, std=1 / math.sqrt(num_inputs))
         self.widening = nn.ModuleList(
-            nn.Identity() if before == after else _init(nn.Conv2d(before, after, 1, bias=False))
+            nn.Identity() if before == after else _init(Conv2d(before, after, 1, bias=False))
             for before, after in zip(widths[:1] + widths, widths, strict=False)
         )
         self.stages = nn.ModuleList(
             nn.Sequential(*(Block(width, settings, num_blocks) for _ in range(settings.blocks)))
             for width in widths
         )
-        self.to_rgb = _init(nn.Conv2d(widths[-1], 3 * self.stem**2, 3, padding=1))
+        self.to_rgb = _init(Conv2d(widths[-1], 3 * self.stem**2, 3, padding=1))
         _alike_in_groups(self.to_rgb, self.stem**2)
 
     def forward(self, z: Tensor, tags: Tensor | None = None) -> Tensor:
@@ -233,17 +234,17 @@ class Discriminator(nn.Module):
         widths = settings.widths(resolution)[::-1]
         num_blocks = settings.blocks * len(widths)
         stem = settings.stem
-        self.from_rgb = _init(nn.Conv2d(3, widths[0], 3 + stem - 1, stem, padding=1))
+        self.from_rgb = _init(Conv2d(3, widths[0], 3 + stem - 1, stem, padding=1))
         self.stages = nn.ModuleList(
             nn.Sequential(*(Block(width, settings, num_blocks) for _ in range(settings.blocks)))
             for width in widths
         )
         self.widening = nn.ModuleList(
-            nn.Identity() if before == after else _init(nn.Conv2d(before, after, 1, bias=False))
+            nn.Identity() if before == after else _init(Conv2d(before, after, 1, bias=False))
             for before, after in zip(widths, widths[1:] + widths[-1:], strict=True)
         )
         num_features = widths[-1]
-        self.basis = _init(nn.Conv2d(num_features, num_features, COARSEST, groups=num_features))
+        self.basis = _init(Conv2d(num_features, num_features, COARSEST, groups=num_features))
         self.logit = nn.Linear(num_features, 1, bias=False)
         nn.init.normal_(self.logit.weight, std=1 / math.sqrt(num_features))
         self.projection = TagProjection(num_tags, num_features) if num_tags else None

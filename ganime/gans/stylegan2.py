@@ -31,6 +31,7 @@ from ganime.gans.losses import logistic_loss, non_saturating_loss
 from ganime.gans.modulated import GAIN, SLOPE, Upsampling, spread_kernel
 from ganime.gans.path_length import path_length_penalty, path_lengths
 from ganime.gans.penalties import Method, gradient_penalty
+from ganime.gans.products import conv2d
 from ganime.gans.style_generator import Mapping, StyleGenerator
 
 R1_PER_PIXEL = 2e-4  # ADA's rule: gamma is this times R² over the batch (2006.06676's code, "auto")
@@ -236,7 +237,7 @@ class Halving(nn.Module):
         """[B, I, H, H] -> [B, O, H/2, H/2]."""
         kernel = spread_kernel(self.second.weight * (self.second.scale / 4))
         maps = F.leaky_relu(self.first(x), SLOPE)
-        maps = F.conv2d(maps, kernel, self.second.bias, stride=2, padding=1)
+        maps = conv2d(maps, kernel, self.second.bias, 2, 1, training=self.training)
         shortcut: Tensor = self.shortcut(F.avg_pool2d(x, 2))
         return F.leaky_relu(maps, SLOPE) + shortcut
 

@@ -31,7 +31,7 @@ from ganime.training.run import Run, Schedule, Score, write_finish
 from ganime.training.world import World, joined
 
 log = logging.getLogger(__name__)
-REVISION = 4  # raise it whenever the trained weights change: models then get new ids
+REVISION = 5  # raise it whenever the trained weights change: models then get new ids
 
 ALL_TAGS = ("all",)
 MOST_TAG_EXAMPLES = 4096  # tag vectors that a generator keeps, to sample from
