@@ -1,7 +1,7 @@
 """How many labels a question needs: images to label drawn at random beside those asked for.
 
     python benchmarks/labels.py --weights mobilenet_v2.pth        # the practice booru, minutes
-    python benchmarks/labels.py --weights mobilenet_v2.pth --real FOLDER
+    python benchmarks/labels.py --weights mobilenet_v2.pth --real FOLDER --plot labels.png
 
 Each run learns from one half of the images, of which it is told the answers it asks for, and is
 judged on the other half; figures are the mean F1 of all seeds. Copies, and pictures of one
@@ -10,9 +10,9 @@ drawing, see KINDS. A folder's ground, margin and resolution would tell its imag
 put on white, trimmed and brought through 64 px; rows `learned -> judged` are judged on folders that
 were not learned from at all.
 
-Features: `random` are those of weights that learned nothing, `last` what ganime stores with
-pretrained weights, `middle` adds to them a layer in the middle, averaged over the whole map and its
-quarters. $GANIME_SHARED, if set, names a folder with weights/ and real/.
+Features: `random` are those of weights that learned nothing, `last` those of the last map with
+pretrained weights; `middle`, what ganime stores, adds to them a map in the middle, averaged as a
+whole and by quarters. $GANIME_SHARED, if set, names a folder with weights/ and real/.
 """
 
 import argparse
@@ -29,11 +29,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
+from label_curves import draw
 from PIL import Image
 
 from ganime.backbones import BackboneConfig, load_backbone
 from ganime.borders import border_colour
-from ganime.classifiers.active import next_to_label
+from ganime.classifiers.asking import Known, next_to_label
 from ganime.classifiers.head import Examples, Features, HeadConfig, fit_head
 from ganime.classifiers.thresholds import choose_threshold
 from ganime.images import decode
@@ -85,20 +86,30 @@ def main() -> None:
     options.add_argument("--budgets", type=int, nargs="+", default=[10, 20, 40, 80, 150])
     options.add_argument("--features", nargs="+", choices=FEATURES, default=FEATURES)
     options.add_argument("--head", choices=["auto", "linear", "mlp"], default="linear")
+    options.add_argument("--tasks", nargs="+", help="names of the questions; all without")
     options.add_argument("--json", type=Path, help="write the figures here as well")
+    options.add_argument("--plot", type=Path, help="draw the curves of all questions, a PNG")
     chosen = options.parse_args()
     torch.set_num_threads(1)
     config = HeadConfig(kind=chosen.head)
     figures: dict[str, list[float]] = {}
     sets = [practice(chosen.posts)] if chosen.posts else []
     sets += [real(chosen.real)] if chosen.real else []
-    for images, tasks in sets:
-        for kind in chosen.features:
+    for images, every in sets:
+        tasks = [task for task in every if not chosen.tasks or task.name in chosen.tasks]
+        for kind in chosen.features if tasks else ():
             if kind == "random" or chosen.weights:
                 features = measured(kind, images, chosen.weights, chosen.size)
                 figures |= compare(kind, features, tasks, chosen.budgets, chosen.seeds, config)
     if chosen.json:
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n")
+    if chosen.plot:
+        curves: dict[str, dict[str, list[float]]] = {}
+        for key, means in figures.items():
+            title, _, how = key.rpartition(", ")
+            panel = title.partition(": ")[2] if len(chosen.features) == 1 else title
+            curves.setdefault(panel, {})[how] = means
+        draw(curves, chosen.budgets, chosen.plot)
 
 
 def compare(
@@ -152,7 +163,8 @@ def run(
         else:
             rest = np.setdiff1d(pool, labelled)
             num = count - len(labelled)
-            asked = next_to_label(scores[rest], inputs[rest], num, seed, threshold)
+            known = Known(inputs[labelled], task.answers[labelled])
+            asked = next_to_label(scores[rest], inputs[rest], num, seed, threshold, known)
             labelled += rest[asked].tolist()
         if how == "random" and count not in budgets:
             continue

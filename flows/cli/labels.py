@@ -153,7 +153,7 @@ def next_(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Say which images to label next: those the classifier is least sure of, unlike each other."""
+    """Say which images to label next: unsure ones, likely ones of a rare answer, unlike ones."""
     store = open_workspace(workspace, debug=debug)
     from ganime.classifiers.active import propose_labels
 

@@ -1,21 +1,19 @@
 """Which answers to look at again, and which images to label next.
 
 Suspects: Northcutt, Jiang, Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset
-Labels", arXiv 1911.00068. Diversity: Sener, Savarese 2018, "Active Learning for Convolutional
-Neural Networks: A Core-Set Approach", arXiv 1708.00489, its greedy k-centre, each distance weighted
-by how unsure the classifier is, so that no lone but obvious image is asked for.
+Labels", arXiv 1911.00068. What to label next is chosen by `ganime.classifiers.asking`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import cycle
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow.compute as pc
 
 from ganime.classifiers import storage
-from ganime.classifiers.head import Features
+from ganime.classifiers.asking import Indices, Known, next_to_label, ways
 from ganime.classifiers.logistic import Answers, Numbers
 from ganime.classifiers.training import gather_answers
 from ganime.errors import ConfigError
@@ -23,10 +21,6 @@ from ganime.rows import LabelRow, ScoreRow
 from ganime.store.lineage import crawled_images, crawls
 from ganime.store.manifest import Table, read_part
 from ganime.store.workspace import Workspace
-
-Indices = npt.NDArray[np.int64]
-# Copies and certain images come last, yet in an order: their weight is small rather than nothing.
-_LEAST = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,59 +84,6 @@ def suspects(
     wrong = np.flatnonzero(np.where(answers, said_no, said_yes))
     given = np.where(answers, scores, 1 - scores)[wrong]
     return wrong[np.argsort(given, kind="stable")]
-
-
-def uncertainty(scores: Numbers, threshold: float = 0.5) -> Numbers:
-    """1 at the threshold, falling evenly to 0 at the scores 0 and 1.
-
-    Args:
-        scores: Probability of yes [N].
-        threshold: Yes is above it.
-
-    Returns:
-        [N], each in [0, 1].
-    """
-    room = np.where(scores < threshold, threshold, 1 - threshold)
-    found: Numbers = 1 - np.abs(scores - threshold) / np.maximum(room, _LEAST)
-    return found
-
-
-def next_to_label(
-    scores: Numbers, features: Features, num: int, seed: int, threshold: float = 0.5
-) -> Indices:
-    """Unsure images that differ from each other: farthest first, distances weighted.
-
-    The first is drawn by its uncertainty; each next one has the largest product of its uncertainty
-    and its distance to the nearest chosen one. Distances are those of directions, so that images
-    with long features do not look far from everything.
-
-    Args:
-        scores: Probability of yes [N].
-        features: Of the same images, float32 [N, D].
-        num: How many; at most N are there.
-        seed: Draws the first.
-        threshold: Yes is above it.
-
-    Returns:
-        Indices [min(num, N)] in the order of the choice: a smaller num gives the beginning of it.
-        Time grows with num x N x D, memory beside the arguments with N.
-    """
-    num = min(max(num, 0), len(scores))
-    if num == 0:
-        return np.empty(0, np.int64)
-    weight = np.maximum(uncertainty(scores, threshold), _LEAST)
-    lengths = np.maximum(np.sqrt(np.einsum("nd,nd->n", features, features)), _LEAST)
-    chosen = np.empty(num, np.int64)
-    chosen[0] = np.random.default_rng(seed).choice(len(scores), p=weight / weight.sum())
-    nearest = np.full(len(scores), np.inf)
-    for i in range(1, num):
-        last = chosen[i - 1]
-        cosine = features @ features[last] / (lengths * lengths[last])
-        distance = np.sqrt(np.maximum(2 - 2 * cosine, 0))
-        nearest = np.minimum(nearest, np.maximum(distance, _LEAST))
-        nearest[last] = 0.0  # less than any that is not chosen
-        chosen[i] = np.argmax(weight * nearest)
-    return chosen
 
 
 def newest_classifier(workspace: Workspace, question: str) -> str:
@@ -219,7 +160,7 @@ def propose_labels(
         classifier_id: Whose scores.
         labels: People's current answers; images with one are not asked for again.
         num: At most so many.
-        seed: Draws the first.
+        seed: See `next_to_label`.
 
     Returns:
         Images that the classifier scored and that still have features.
@@ -230,21 +171,30 @@ def propose_labels(
     settings = storage.load_settings(workspace, classifier_id)
     question = storage.load_question(workspace, classifier_id).question
     threshold = float(storage.load_figures(workspace, classifier_id)["threshold"])
-    done = {row.image_id for row in labels if row.question == question}
+    answers = {
+        row.image_id: row.answer
+        for row in labels
+        if row.question == question and row.answer is not None
+    }
     table = Table(workspace, ScoreRow, f"{question}/{classifier_id}").read(["image_id", "score"])
-    known = dict(zip(table["image_id"].to_pylist(), table["score"].to_pylist(), strict=True))
-    wanted = known.keys() - done
-    image_ids, features = storage.load_features(workspace, str(settings["features"]), wanted)
-    scores = np.array([known[image_id] for image_id in image_ids])
+    scored = dict(zip(table["image_id"].to_pylist(), table["score"].to_pylist(), strict=True))
+    image_ids, features = storage.load_features(workspace, str(settings["features"]), scored)
+    new = np.array([image_id not in answers for image_id in image_ids], dtype=bool)
+    known = Known(
+        features[~new], np.array([answers[name] for name in image_ids if name in answers], bool)
+    )
+    scores = np.array([scored[image_id] for image_id in image_ids])[new]
+    left = [image_id for image_id in image_ids if image_id not in answers]
+    asked = next_to_label(scores, features[new], num, seed, threshold, known)
     return [
         Candidate(
-            image_ids[i],
+            left[i],
             float(scores[i]),
             None,
             None,
-            f"unsure: score {scores[i]:.2f}, yes is above {threshold:.2f}",
+            f"{way}: score {scores[i]:.2f}, yes is above {threshold:.2f}",
         )
-        for i in next_to_label(scores, features, num, seed, threshold)
+        for i, way in zip(asked, cycle(ways(scores, known)), strict=False)
     ]
 
 

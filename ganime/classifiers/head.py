@@ -158,6 +158,32 @@ def fit_head(examples: Examples, config: HeadConfig, *, seed: int) -> Fitted:
     )
 
 
+def standardise(features: Features, components: int) -> tuple[Numbers, Numbers, Numbers]:
+    """What brings features to one scale, and the directions in which they then differ most.
+
+    Args:
+        features: float32 [N, D].
+        components: How many directions; no more than there are.
+
+    Returns:
+        Mean and deviation [D], and the leading directions of the standardised features [D, K].
+    """
+    mean = features.mean(axis=0, dtype=np.float64)
+    scale = features.std(axis=0, dtype=np.float64)
+    scale = np.where(scale > 1e-6, scale, 1.0)
+    standardised = (features - mean) / scale
+    num, dim = features.shape
+    if num < dim:  # the same directions from the smaller matrix of the examples' products
+        values, members = np.linalg.eigh(standardised @ standardised.T)
+        # Centred examples span one direction less than there are of them.
+        real = values > 1e-9 * float(values[-1])
+        real[-1] = True  # equal examples have one direction too, if a useless one
+        directions = standardised.T @ (members[:, real] / np.sqrt(np.maximum(values[real], 1e-9)))
+    else:
+        _, directions = np.linalg.eigh(standardised.T @ standardised)
+    return mean, scale, directions[:, ::-1][:, :components]
+
+
 def calibrated(logits: Numbers, slope: float, offset: float) -> Numbers:
     """Probabilities in 0-1 from a head's raw scores."""
     return np.round(sigmoid(slope * logits + offset), _DIGITS)
@@ -168,7 +194,7 @@ def _fit(
 ) -> tuple[Head, Answers, Selected]:
     """A head of all examples but those set aside, calibrated on their scores held out."""
     answers = examples.answers
-    mean, scale, basis = _standardise(examples.features, config.components)
+    mean, scale, basis = standardise(examples.features, config.components)
     inputs = ((examples.features - mean) / scale) @ basis
     used = ~_doubtful(examples, inputs, folds, config, seed)
     selected = _select(inputs, answers, used, folds, config, seed)
@@ -227,21 +253,3 @@ def _subset(examples: Examples, chosen: npt.NDArray[np.int64]) -> Examples:
         examples.sure[chosen],
         [examples.groups[i] for i in chosen],
     )
-
-
-def _standardise(features: Features, components: int) -> tuple[Numbers, Numbers, Numbers]:
-    """Mean and deviation [D], and the leading directions of the standardised features [D, K]."""
-    mean = features.mean(axis=0, dtype=np.float64)
-    scale = features.std(axis=0, dtype=np.float64)
-    scale = np.where(scale > 1e-6, scale, 1.0)
-    standardised = (features - mean) / scale
-    num, dim = features.shape
-    if num < dim:  # the same directions from the smaller matrix of the examples' products
-        values, members = np.linalg.eigh(standardised @ standardised.T)
-        # Centred examples span one direction less than there are of them.
-        real = values > 1e-9 * float(values[-1])
-        real[-1] = True  # equal examples have one direction too, if a useless one
-        directions = standardised.T @ (members[:, real] / np.sqrt(np.maximum(values[real], 1e-9)))
-    else:
-        _, directions = np.linalg.eigh(standardised.T @ standardised)
-    return mean, scale, directions[:, ::-1][:, :components]

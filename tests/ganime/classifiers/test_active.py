@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,10 +11,8 @@ from ganime.classifiers.active import (
     class_thresholds,
     find_suspects,
     newest_classifier,
-    next_to_label,
     propose_labels,
     suspects,
-    uncertainty,
 )
 from ganime.config import Config
 from ganime.errors import ConfigError, StoreError
@@ -76,71 +75,6 @@ def test_own_thresholds_choose_how_sure_is_sure() -> None:
 def test_with_one_kind_of_answer_or_none_nothing_is_suspect(answer: bool) -> None:
     assert not len(suspects(np.array([0.1, 0.9]), np.array([answer, answer])))
     assert not len(suspects(np.empty(0), np.empty(0, bool)))
-
-
-def test_uncertainty_peaks_at_the_threshold() -> None:
-    found = uncertainty(np.array([0.0, 0.1, 0.2, 0.6, 1.0]), threshold=0.2)
-    assert found == pytest.approx([0, 0.5, 1, 0.5, 0])
-    assert uncertainty(np.array([0.0, 1.0]), threshold=1.0) == pytest.approx([0, 1])
-
-
-def clusters(
-    rng: np.random.Generator, sizes: list[int], dim: int = 32
-) -> tuple[np.ndarray, np.ndarray]:
-    """Features around one direction per cluster, and the cluster of each."""
-    cluster = np.repeat(np.arange(len(sizes)), sizes)
-    features = np.eye(dim)[cluster] + rng.normal(0, 0.03, (len(cluster), dim))
-    return features.astype(np.float32), cluster
-
-
-def test_every_cluster_is_asked_about_before_any_is_asked_twice() -> None:
-    rng = np.random.default_rng(2)
-    features, cluster = clusters(rng, [500, 200, 50, 20, 10, 5, 3, 2])
-    scores = rng.uniform(0.45, 0.55, len(cluster))
-
-    chosen = next_to_label(scores, features, 8, seed=0)
-
-    assert sorted(cluster[chosen]) == list(range(8))
-    # The most uncertain alone would ask about the largest clusters again and again.
-    unsure = np.argsort(-uncertainty(scores))[:8]
-    assert len(set(cluster[unsure])) < 6
-
-
-def test_unsure_images_are_asked_about_before_certain_ones() -> None:
-    rng = np.random.default_rng(3)
-    features, cluster = clusters(rng, [100] * 10)
-    scores = np.where(cluster < 5, 0.5, 0.999)
-
-    chosen = next_to_label(scores, features, 10, seed=0)
-
-    assert sorted(cluster[chosen[:5]]) == [0, 1, 2, 3, 4]
-    assert (cluster[chosen] < 5).all()
-
-
-def test_copies_are_asked_about_last() -> None:
-    features = np.eye(4, dtype=np.float32)[[0, 0, 0, 1, 2, 3]]
-    chosen = next_to_label(np.full(6, 0.5), features, 6, seed=0).tolist()
-    assert {min(i - 2, 1) if i > 2 else 0 for i in chosen[:4]} == {0, 1}
-    assert {3, 4, 5} < set(chosen[:4])
-    assert sorted(chosen) == list(range(6))
-
-
-def test_a_choice_depends_on_the_seed_alone() -> None:
-    rng = np.random.default_rng(4)
-    features, cluster = clusters(rng, [50] * 6)
-    scores = rng.random(len(cluster))
-    first = next_to_label(scores, features, 20, seed=1)
-    assert next_to_label(scores, features, 20, seed=1).tolist() == first.tolist()
-    assert next_to_label(scores, features, 5, seed=1).tolist() == first[:5].tolist()
-    assert next_to_label(scores, features, 20, seed=2).tolist() != first.tolist()
-
-
-@pytest.mark.parametrize(("num", "count"), [(-1, 0), (0, 0), (2, 2), (9, 3)])
-def test_no_more_is_chosen_than_there_is(num: int, count: int) -> None:
-    features = np.zeros((3, 4), np.float32)
-    chosen = next_to_label(np.array([0.0, 1.0, 1.0]), features, num, seed=0)
-    assert len(set(chosen.tolist())) == count
-    assert not len(next_to_label(np.empty(0), np.empty((0, 0), np.float32), num, seed=0))
 
 
 CONFIG = ClassifyConfig.parse(
@@ -248,11 +182,26 @@ def test_proposals_are_new_unsure_and_say_why(fitted: Fitted) -> None:
     assert len(every) == COUNT - len(fitted.labels)
     assert [candidate.image_id for candidate in every[:10]] == chosen
     assert all("yes is above" in candidate.reason for candidate in found)
+    said = [candidate.reason.partition(":")[0] for candidate in found[:4]]
+    assert said == ["unsure", "unsure", "unsure", "unlike the known ones"]
 
     def doubt(candidates: list) -> float:
         return float(np.mean([min(c.score, 1 - c.score) for c in candidates]))
 
     assert doubt(found) > doubt(every)
+
+
+def test_an_answer_taken_back_is_asked_for_again_and_one_yes_among_many_no_asks_for_likely_ones(
+    fitted: Fitted,
+) -> None:
+    back, *others = fitted.labels
+    rows = [replace(back, answer=None), *(replace(row, answer=row is others[0]) for row in others)]
+
+    found = propose_labels(fitted.workspace, fitted.classifier_id, rows, num=10**6)
+
+    assert back.image_id in {candidate.image_id for candidate in found}
+    assert found[0].reason.startswith("likely yes: score ")
+    assert found[0].score > 0.8
 
 
 def test_the_newest_classifier_of_a_question_is_found(tmp_path: Path) -> None:
