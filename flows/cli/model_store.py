@@ -199,10 +199,17 @@ def export(
     """
     store = open_workspace(workspace, debug=debug)
     from ganime.model_packages.export import export_package
+    from ganime.studio.carrying import carried
     from ganime.training.pictures import find_model
 
     identity = find_model(store, model)
-    package = export_package(store, identity, file, nimg=snapshot, members=members, onnx=onnx)
+    package = export_package(
+        *(store, identity, file),
+        nimg=snapshot,
+        members=members,
+        onnx=onnx,
+        directions=carried(store, identity, snapshot),
+    )
     size = file.stat().st_size / 1e6
     say(f"{file}: model {identity} at {package.description.nimg} images shown, {size:.2f} MB")
     if package.description.trained_on.members_sha256 is None:

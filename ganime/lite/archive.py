@@ -22,6 +22,7 @@ SUFFIX = ".ganime"
 MANIFEST = "manifest.json"
 MODEL, CARD, WEIGHTS = "model.json", "card.md", "generator.safetensors"
 SAMPLES, MEMBERS = "samples.png", "members.txt"
+DIRECTIONS = "directions.safetensors"
 GENERATOR_GRAPH = "generator.onnx"
 MAPPING_GRAPH, SYNTHESIS_GRAPH = "mapping.onnx", "synthesis.onnx"
 
@@ -34,6 +35,7 @@ LIMITS = {
     WEIGHTS: 2048 * _MIB,
     SAMPLES: 128 * _MIB,
     MEMBERS: 256 * _MIB,
+    DIRECTIONS: 16 * _MIB,
     GENERATOR_GRAPH: 2048 * _MIB,
     MAPPING_GRAPH: 512 * _MIB,
     SYNTHESIS_GRAPH: 2048 * _MIB,

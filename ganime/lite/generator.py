@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ganime.errors import ConfigError, WeightsError
 from ganime.lite.archive import GENERATOR_GRAPH, MAPPING_GRAPH, SYNTHESIS_GRAPH
 from ganime.lite.latents import BLOCK, torch_normal
-from ganime.lite.package import PREFIX, Package, open_package
+from ganime.lite.package import AVERAGE_STYLE, Package, open_package
 from ganime.lite.wishes import drawn_tags, wish_vector
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 Images = npt.NDArray[np.uint8]
-AVERAGE_STYLE = f"{PREFIX}average_style"  # among a package's weights
 BATCH = 16  # images at a time: bounds the memory, not the result
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from ganime.errors import ConfigError
-from ganime.lite.archive import MODEL, WEIGHTS, read_archive, refused
+from ganime.lite.archive import DIRECTIONS, MODEL, WEIGHTS, read_archive, refused
 from ganime.lite.description import Description
+from ganime.lite.directions import Carried, unpack
 
 PREFIX = "generator."  # what the names of weights begin with, to tell them from the tags
+AVERAGE_STYLE = f"{PREFIX}average_style"  # which every generator with styles has
 TAG_EXAMPLES = "tag_examples"  # beside the weights of a generator with conditions
 METADATA = "ganime"  # where a snapshot tells what it is
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # would command the terminal that shows them
@@ -31,12 +33,14 @@ class Package:
         description: What it says of its model.
         entries: Content by name.
         weights: Tensors by name, as snapshots hold them.
+        directions: Ways to change a character, by name; packages may come without any.
     """
 
     path: Path
     description: Description
     entries: Mapping[str, bytes]
     weights: Mapping[str, npt.NDArray[Any]]
+    directions: Mapping[str, Carried] = field(default_factory=dict)
 
     @property
     def tag_examples(self) -> npt.NDArray[np.uint8]:
@@ -66,7 +70,8 @@ def open_package(path: Path) -> Package:
         if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
             raise refused(path, WEIGHTS, f"has numbers in {name!r:.80} that are not finite")
     _check_examples(path, description, weights)
-    return Package(path, description, entries, weights)
+    directions = _directions(path, description, entries, weights)
+    return Package(path, description, entries, weights, directions)
 
 
 def _described(path: Path, content: bytes) -> Description:
@@ -98,6 +103,22 @@ def blueprint_in(snapshot: bytes) -> dict[str, Any]:
     header = json.loads(snapshot[8 : 8 + length])
     found: dict[str, Any] = json.loads(header["__metadata__"][METADATA])
     return found
+
+
+def _directions(
+    path: Path,
+    description: Description,
+    entries: Mapping[str, bytes],
+    weights: Mapping[str, npt.NDArray[Any]],
+) -> Mapping[str, Carried]:
+    if DIRECTIONS not in entries:
+        return {}
+    style = weights.get(AVERAGE_STYLE)
+    length = description.num_latents if style is None else len(style)
+    try:
+        return unpack(entries[DIRECTIONS], tag_names=description.tag_names, length=length)
+    except ValueError as error:
+        raise refused(path, DIRECTIONS, str(error)) from error
 
 
 def _has_control_characters(value: Any) -> bool:

@@ -1,6 +1,7 @@
 """Write one snapshot of a model into a package."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import ganime
 from ganime.errors import ConfigError
 from ganime.gans import StyleNetwork
 from ganime.images import encode_png
-from ganime.lite.archive import CARD, MEMBERS, MODEL, SAMPLES, WEIGHTS, write_archive
+from ganime.lite.archive import CARD, DIRECTIONS, MEMBERS, MODEL, SAMPLES, WEIGHTS, write_archive
 from ganime.lite.description import Description
+from ganime.lite.directions import Carried, pack
 from ganime.lite.generator import OnnxGenerator
 from ganime.lite.package import Package, blueprint_in, open_package
 from ganime.model_packages.card import model_card
@@ -40,6 +42,7 @@ def export_package(
     nimg: int | None = None,
     members: bool = False,
     onnx: bool = False,
+    directions: Mapping[str, Carried] | None = None,
 ) -> Package:
     """Write a package that others can import; exporting twice gives equal bytes.
 
@@ -50,6 +53,7 @@ def export_package(
         nimg: Which snapshot; None for the last.
         members: Whether to list the ids of the training images.
         onnx: Whether to add graphs that draw without torch, and prove that they draw the same.
+        directions: Ways to change a character, by name, as `ganime.studio.carrying` gives them.
 
     Returns:
         The package, read back and checked.
@@ -71,6 +75,8 @@ def export_package(
     }
     if members:
         entries[MEMBERS] = _members(workspace, facts)
+    if directions:
+        entries[DIRECTIONS] = pack(directions)
     if onnx:
         entries |= graphs(generator)
         _prove(generator, Package(path, described, entries, safetensors.numpy.load(weights)))

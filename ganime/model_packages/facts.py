@@ -19,6 +19,11 @@ HEALTH = ("spread", "recall_16px", "copied", "score")  # measured at each snapsh
 ORIGIN = "origin.json"  # in the folder of a model that a package brought
 
 
+def brought_key(model_id: str, nimg: int) -> str:
+    """Key of the directions that a package brought with a snapshot."""
+    return f"models/{model_id}/studio/brought-{nimg:09d}.safetensors"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
     """One model.

@@ -14,9 +14,9 @@ from ganime.config import Config
 from ganime.errors import ConfigError, ImageError, ManifestError
 from ganime.gans import GANS
 from ganime.images import decode
-from ganime.lite.archive import CARD, MEMBERS, MODEL, SAMPLES, WEIGHTS, refused
+from ganime.lite.archive import CARD, DIRECTIONS, MEMBERS, MODEL, SAMPLES, WEIGHTS, refused
 from ganime.lite.package import PREFIX, TAG_EXAMPLES, Package, open_package
-from ganime.model_packages.facts import ORIGIN, ModelFacts, facts_of
+from ganime.model_packages.facts import ORIGIN, ModelFacts, brought_key, facts_of
 from ganime.rows import EvaluationRow, MetricRow
 from ganime.store.manifest import Provenance, Table, to_arrow
 from ganime.store.workspace import Workspace
@@ -197,6 +197,8 @@ def _write(workspace: Workspace, package: Package, rows: list[EvaluationRow]) ->
         table = Table(workspace, EvaluationRow, root=root)
         table.write(f"imported-{nimg:09d}", rows, provenance)
     workspace.write_bytes(grid_key(model_id, nimg), package.entries[SAMPLES])
+    if package.directions:
+        workspace.write_bytes(brought_key(model_id, nimg), package.entries[DIRECTIONS])
     if is_new:
         _write_story(workspace, package, provenance, origin)
     workspace.write_bytes(snapshot_key(model_id, nimg), package.entries[WEIGHTS])

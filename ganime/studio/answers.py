@@ -41,7 +41,7 @@ _LARGEST_DRAWN = 2**31  # of seeds drawn here: short enough to be read out
 def model(found: Listed) -> Model:
     """A model as a page offers it."""
     outline = found.outline
-    usual = named(outline.num_principal, outline.tag_names)
+    usual = named(outline.num_principal, outline.telling_tags)
     return Model(
         id=found.reference,
         name=found.model_id,

@@ -1,4 +1,4 @@
-"""Ways to change a character towards what a classifier says yes to.
+"""Ways to change a character towards what a classifier, or the head of a tag, says yes to.
 
 Shen, Gu, Tang, Zhou: Interpreting the Latent Space of GANs for Semantic Face Editing, 2020,
 1907.10786: a classifier scores samples, and the normal of the plane that separates their codes is
@@ -16,10 +16,13 @@ from pydantic import Field, ValidationError
 
 from ganime.config import Config
 from ganime.errors import StoreError
+from ganime.lite.directions import unpack
+from ganime.model_packages.facts import brought_key
 from ganime.store.workspace import Workspace
 from ganime.studio.directions import PRINCIPAL_SCALE, Named
 from ganime.studio.engine import Floats
-from ganime.studio.judging import Judge, Judges, Scorer
+from ganime.studio.judging import Asked, Bench, Judge, Judges
+from ganime.studio.tag_judging import Taught
 
 Numbers = npt.NDArray[np.float64]
 log = logging.getLogger(__name__)
@@ -48,7 +51,7 @@ class Fitted:
 
 
 class Attribute(Config):
-    """What was found for one classifier and one snapshot, be it of use or not."""
+    """What was found for one judge and one snapshot, be it of use or not."""
 
     question: str
     classifier_id: str
@@ -98,6 +101,8 @@ def fit(codes: Floats, scores: Numbers) -> Fitted:
     """
     chances = np.clip(scores, _LEAST_CHANCE, 1 - _LEAST_CHANCE)
     logits = np.log(chances / (1 - chances))
+    if not logits.std():
+        return Fitted(np.zeros(codes.shape[1], np.float32), 0.0)
     learned = np.arange(len(codes)) >= min(NUM_HELD_OUT, len(codes) // 2)
     weights, penalty = _ridge(codes[learned], logits[learned], PENALTIES)
     found = _correlation(codes[~learned] @ weights, logits[~learned])
@@ -134,11 +139,11 @@ def _correlation(one: Numbers, other: Numbers) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """What the last classifier of each question gave.
+    """What the last classifier of each question gave, and the tags that are no question.
 
     Attributes:
         found: Directions that work, sorted by question.
-        without: Questions without one.
+        without: Questions without one; a tag without one is nothing that anybody asked for.
         unsought: Whose directions were not looked for yet.
     """
 
@@ -155,13 +160,18 @@ class Attributes:
         model_id: Of the model.
         nimg: Of the snapshot.
         judges: Who answers questions.
+        taught: What the model was trained on.
     """
 
-    def __init__(self, workspace: Workspace, model_id: str, nimg: int, judges: Judges) -> None:
-        self._workspace, self._judges = workspace, judges
+    def __init__(
+        self, workspace: Workspace, model_id: str, nimg: int, judges: Judges, taught: Taught
+    ) -> None:
+        self._workspace, self._judges, self._taught = workspace, judges, taught
         self._folder = f"models/{model_id}/studio"
         self._prefix = f"{self._folder}/question-{nimg:09d}-"
         self._known: dict[str, Attribute] = {}  # by classifier
+        self._brought_key = brought_key(model_id, nimg)
+        self._brought: dict[str, Attribute] | None = None  # by classifier; None before a look
 
     def known(self) -> Mapping[str, Attribute]:
         """All by classifier, those that another process found as well; damaged ones are not."""
@@ -173,21 +183,39 @@ class Attributes:
                     self._known[identity] = Attribute.model_validate_json(content)
                 except (ValidationError, StoreError):
                     continue  # it is looked for again
-        return dict(self._known)
+        return {**self._those_brought(), **self._known}
 
-    def sought(self) -> Sought:
-        """What there is for the questions of now."""
-        known, judges = self.known(), self._judges.listed()
-        ours = [known[one.classifier_id] for one in judges if one.classifier_id in known]
+    def _those_brought(self) -> Mapping[str, Attribute]:
+        """Those that came with a package, by classifier: no classifier here need know them."""
+        if self._brought is None:
+            try:
+                self._brought = _brought(self._workspace, self._brought_key, self._taught.tag_names)
+            except (StoreError, ValueError) as error:
+                log.warning("%s is not used: %s", self._brought_key, error)
+                self._brought = {}
+        return self._brought
+
+    def sought(self, asked: Asked | None = None) -> Sought:
+        """What there is for the questions of now.
+
+        Args:
+            asked: What `Judges.asked` gives, where that is known already.
+        """
+        known = self.known()
+        judges = self._judges.of(self._taught, asked or self._judges.asked())
+        ours = [(one, known[one.classifier_id]) for one in judges if one.classifier_id in known]
+        questions = {one.question for one in judges}
+        found = [own for _, own in ours]
+        found += [one for one in self._those_brought().values() if one.question not in questions]
         return Sought(
-            [one.named for one in ours if one.works],
-            [one.question for one in ours if not one.works],
+            sorted((one.named for one in found if one.works), key=lambda one: one.name),
+            [one.question for one, own in ours if not own.works and not one.dataset],
             [one for one in judges if one.classifier_id not in known],
         )
 
-    def scorers(self) -> tuple[Sequence[Judge], Scorer]:
-        """Who was not asked yet and can be, and their scores of images; see `Judges.scorers`."""
-        return self._judges.scorers(self.sought().unsought)
+    def bench(self) -> Bench:
+        """Who was not asked yet and can be; see `Judges.bench`."""
+        return self._judges.bench(self.sought().unsought)
 
     def keep(self, found: Attribute) -> None:
         """Keep one; where nothing can be written, as long as this lives."""
@@ -203,3 +231,22 @@ class Attributes:
         return {
             one.name: np.array(one.step, np.float32) for one in self.known().values() if one.works
         }
+
+
+def _brought(workspace: Workspace, key: str, tag_names: Sequence[str]) -> dict[str, Attribute]:
+    """Directions of questions in a file that an import checked, by classifier."""
+    if not workspace.exists(key):
+        return {}
+    found = {}
+    for name, one in unpack(workspace.read_bytes(key), tag_names=tag_names).items():
+        if is_name(name):
+            question, identity = name.removeprefix("question:").rsplit("@", 1)
+            found[identity] = Attribute(
+                question=question,
+                classifier_id=identity,
+                step=tuple(one.step.tolist()),
+                correlation=one.correlation or 0.0,
+                low=one.low or 0.0,
+                high=one.high or 0.0,
+            )
+    return found

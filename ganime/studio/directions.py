@@ -5,7 +5,7 @@ Names are those of tags, and of questions that classifiers answer (`ganime.studi
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ from ganime.studio.engine import Engine, Floats
 NUM_PRINCIPAL = 10  # what a page has room for; later ones change little that is seen
 PRINCIPAL_SCALE = 3.0  # deviations: beyond, there are no training images to resemble
 NUM_LATENTS = 64  # over which a tag's difference is averaged
+NUM_EXAMPLES = 512  # training images, among which one is like most that are asked for
 MOST_TAGS = 100  # whose differences are kept; each costs a hundred passes of the mapping
 log = logging.getLogger(__name__)
 
@@ -65,9 +66,12 @@ class Directions:
     Attributes:
         steps: By name, what an amount of 1 adds to a code, float32 [W]. Tags of a generator
             without styles are not among them: they move in the tag vector itself.
+        examples: Tag vectors of training images with a tag or without it, float32 [N, T]; filled
+            as they are asked for.
     """
 
     steps: Mapping[str, Floats]
+    examples: dict[tuple[str, bool], Floats] = field(default_factory=dict, compare=False)
 
     def move(
         self, engine: Engine, name: str, code: Floats, amount: float, hold: Sequence[str] = ()
@@ -96,13 +100,29 @@ class Directions:
         return code + np.float32(amount) * _beside(self.steps[name], held)
 
     def shift_tags(self, engine: Engine, shift: Mapping[str, float], tags: Floats) -> Floats:
-        """A tag vector [T] moved along the tags that are no directions of codes."""
+        """A tag vector [T] moved along the tags that are no directions of codes.
+
+        It moves towards the training image that has the tag, or lacks it, and is else most like
+        it: with blue hair comes that no other hair is left. An amount of 1 goes all the way.
+        """
         moved = tags.copy()
         for name, amount in shift.items():
             place = _place(engine, name)
-            if place is not None:
-                moved[place] = np.clip(moved[place] + amount, 0, 1)
+            if place is not None and amount and moved[place] != (amount > 0):
+                goal = self._nearest(engine, place, amount > 0, moved)
+                moved += np.float32(min(abs(amount), 1)) * (goal - moved)
         return moved
+
+    def _nearest(self, engine: Engine, place: int, has: bool, tags: Floats) -> Floats:
+        tag = engine.tag_names[place]
+        key = (tag, has)
+        if key not in self.examples:
+            wishes = ([tag], ()) if has else (None, [tag])
+            drawn = [engine.tags(seed, *wishes) for seed in range(NUM_EXAMPLES)]
+            self.examples[key] = np.stack(drawn)
+        found = self.examples[key]
+        nearest: Floats = found[np.abs(found - tags).sum(axis=1).argmin()]
+        return nearest
 
 
 def _beside(step: Floats, held: Sequence[Floats]) -> Floats:

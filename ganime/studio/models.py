@@ -21,9 +21,10 @@ from ganime.studio.attributes import Attributes, Sought, is_name
 from ganime.studio.characters import Character
 from ganime.studio.directions import Directions
 from ganime.studio.engine import Engine, Point
-from ganime.studio.judging import Judges
+from ganime.studio.judging import Asked, Judges
 from ganime.studio.outlines import Outline, outline
 from ganime.studio.points import point_of
+from ganime.studio.tag_judging import Taught
 from ganime.training.keys import snapshots
 
 KEPT = 3  # networks in memory at a time
@@ -167,8 +168,10 @@ class Models:
     def listed(self) -> list[Listed]:
         """All models that have a snapshot which can be read, the usual one first."""
         settings = configs(self._workspace)
-        usual = self._usual(settings)
-        found = [self._list(name, settings[name], name == usual) for name in sorted(settings)]
+        usual, asked = self._usual(settings), self._judges.asked()
+        found = [
+            self._list(name, settings[name], name == usual, asked) for name in sorted(settings)
+        ]
         return sorted((one for one in found if one), key=lambda one: not one.is_current)
 
     def opened(self, reference: str) -> Opened:
@@ -215,11 +218,12 @@ class Models:
         engine = self._open_engine(self._workspace, model_id, nimg)
         find = partial(directions.find, self._workspace, model_id, nimg, engine)
         dataset = settings.get("dataset_version")
-        return Opened(model_id, nimg, engine, dataset, find, self._attributes_of(model_id, nimg))
+        attributes = self._attributes_of(model_id, nimg, settings)
+        return Opened(model_id, nimg, engine, dataset, find, attributes)
 
-    def _attributes_of(self, *key: *tuple[str, int]) -> Attributes:
-        new = Attributes(self._workspace, *key, self._judges)
-        return self._attributes.setdefault(key, new)
+    def _attributes_of(self, model_id: str, nimg: int, settings: Mapping[str, Any]) -> Attributes:
+        new = Attributes(self._workspace, model_id, nimg, self._judges, _taught(settings))
+        return self._attributes.setdefault((model_id, nimg), new)
 
     def _identity(self, head: str, settings: Mapping[str, Any]) -> str:
         wanted = head or self._usual(settings)
@@ -259,7 +263,9 @@ class Models:
             )
         return fitting[0]
 
-    def _list(self, model_id: str, settings: Mapping[str, Any], usual: bool) -> Listed | None:
+    def _list(
+        self, model_id: str, settings: Mapping[str, Any], usual: bool, asked: Asked
+    ) -> Listed | None:
         known = snapshots(self._workspace, model_id)
         if not known:
             return None
@@ -273,8 +279,15 @@ class Models:
         if found is None:
             return None
         metrics = _metrics(self._workspace, model_id)
-        sought = self._attributes_of(*key).sought()
+        sought = self._attributes_of(*key, settings).sought(asked)
         return Listed(*key, usual, settings.get("dataset_version"), metrics, found, sought)
+
+
+def _taught(settings: Mapping[str, Any]) -> Taught:
+    """Of a model's config.json; older ones say less."""
+    dataset, num_images = settings.get("dataset_version"), settings.get("num_images")
+    tags = settings.get("tags") or ()
+    return Taught(str(dataset or ""), int(num_images or 0), tuple(map(str, tags)))
 
 
 def _metrics(workspace: Workspace, model_id: str) -> Mapping[str, float]:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ganime.lite.generator import AVERAGE_STYLE, OnnxGenerator
-from ganime.lite.package import Package
+from ganime.lite.generator import OnnxGenerator
+from ganime.lite.package import AVERAGE_STYLE, Package
 from ganime.studio.engine import Floats, Pixels, batch_of, tags_under
 
 NUM_LATENTS = 512  # that directions are found from, as torch's engine does

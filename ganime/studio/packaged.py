@@ -3,12 +3,14 @@
 from functools import partial
 from pathlib import Path
 
-from ganime.lite.description import Description
-from ganime.lite.package import open_package
+from ganime.lite.package import Package, open_package
 from ganime.studio import directions
+from ganime.studio.attributes import Sought
+from ganime.studio.carrying import offered
+from ganime.studio.directions import Directions
 from ganime.studio.models import Listed, Opened, UnknownModelError
 from ganime.studio.onnx_engine import OnnxEngine
-from ganime.studio.outlines import Outline
+from ganime.studio.outlines import Outline, shares_of
 
 
 class PackagedModel:
@@ -31,9 +33,9 @@ class PackagedModel:
             described.nimg,
             engine,
             described.trained_on.dataset,
-            partial(directions.computed, engine),
+            partial(_directions, engine, package),
         )
-        self._listed = _listed(described, engine)
+        self._listed = _listed(package, engine)
 
     def listed(self) -> list[Listed]:
         """See `Catalogue`."""
@@ -54,14 +56,22 @@ class PackagedModel:
         return self.opened(reference)
 
 
-def _listed(described: Description, engine: OnnxEngine) -> Listed:
+def _directions(engine: OnnxEngine, package: Package) -> Directions:
+    """Those that came along before those that can be found here."""
+    brought = {name: one.step for name, one in package.directions.items()}
+    return Directions({**directions.computed(engine).steps, **brought})
+
+
+def _listed(package: Package, engine: OnnxEngine) -> Listed:
+    described, brought = package.description, package.directions
     outline = Outline(
         recipe=described.recipe,
         resolution=engine.resolution,
         tag_names=described.tag_names,
+        tag_shares=shares_of(package.tag_examples),
         num_styles=engine.num_styles,
         code_length=engine.code_length,
-        num_principal=engine.num_principal,
+        num_principal=max(engine.num_principal, sum(one.startswith("pca-") for one in brought)),
     )
     metrics = {
         str(row["metric"]): value
@@ -69,4 +79,5 @@ def _listed(described: Description, engine: OnnxEngine) -> Listed:
         if "metric" in row and isinstance(value := row.get("value"), float)
     }
     nimg, dataset = described.nimg, described.trained_on.dataset
-    return Listed(described.model_id, nimg, True, dataset, metrics, outline)
+    sought = Sought(offered(brought))
+    return Listed(described.model_id, nimg, True, dataset, metrics, outline, sought)

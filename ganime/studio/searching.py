@@ -1,4 +1,4 @@
-"""Looks for directions towards what a workspace's classifiers say yes to; see `attributes`."""
+"""Looks for directions towards what a workspace's judges say yes to; see `attributes`."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from ganime.studio.attributes import (
 from ganime.studio.characters import Character
 from ganime.studio.directions import PRINCIPAL_SCALE
 from ganime.studio.engine import Point
-from ganime.studio.judging import Judge, Scorer
+from ganime.studio.judging import Bench, Judge
 from ganime.studio.models import Opened
 from ganime.studio.service import AT_ONCE, Service
 
@@ -34,7 +34,7 @@ async def search(service: Service, model: Opened) -> None:
 
     Raises:
         BusyError: too much waits already.
-        WeightsError: there are classifiers, but none of them can be opened.
+        WeightsError: there are judges, but none of them can be opened.
     """
     attributes = model.attributes
     if attributes is None:
@@ -42,18 +42,18 @@ async def search(service: Service, model: Opened) -> None:
     async with service.searching:
         if not (await asyncio.to_thread(attributes.sought)).unsought:
             return
-        judges, scorer = await asyncio.to_thread(attributes.scorers)
-        if not judges:
+        bench = await asyncio.to_thread(attributes.bench)
+        if not bench.judges:
             raise WeightsError("no classifier can be opened: run `ganime run` again")
         samples = await _points(service, model, range(NUM_SAMPLES))
-        scores = await _scores(service, model, samples, scorer)
+        scores = await _scores(service, model, samples, bench)
         codes = np.stack([one.code for one in samples])
         fitted = [await asyncio.to_thread(fit, codes, own) for own in scores]
         fresh = await _points(service, model, range(NUM_SAMPLES, NUM_SAMPLES + NUM_CHECKED))
-        for place, (judge, found) in enumerate(zip(judges, fitted, strict=True)):
+        for judge, found in zip(bench.judges, fitted, strict=True):
             ends = (0.0, 0.0)
             if found.correlation >= LEAST_CORRELATION:
-                ends = await _ends(service, model, found, fresh, scorer, place)
+                ends = await _ends(service, model, found, fresh, bench.alone(judge))
             attributes.keep(_attribute(judge, found, ends))
 
 
@@ -71,18 +71,13 @@ def _attribute(judge: Judge, found: Fitted, ends: tuple[float, float]) -> Attrib
 
 
 async def _ends(
-    service: Service,
-    model: Opened,
-    found: Fitted,
-    fresh: Sequence[Point],
-    scorer: Scorer,
-    place: int,
+    service: Service, model: Opened, found: Fitted, fresh: Sequence[Point], judge: Bench
 ) -> tuple[float, float]:
-    """Mean score of characters moved to the slider's ends, by the judge at a place."""
+    """Mean score of characters moved to the slider's ends."""
     means = []
     for amount in (-PRINCIPAL_SCALE, PRINCIPAL_SCALE):
         moved = [Point(one.code + np.float32(amount) * found.step, one.tags) for one in fresh]
-        means.append(float((await _scores(service, model, moved, scorer))[place].mean()))
+        means.append(float((await _scores(service, model, moved, judge)).mean()))
     return means[0], means[1]
 
 
@@ -94,11 +89,11 @@ async def _points(service: Service, model: Opened, seeds: range) -> list[Point]:
 
 
 async def _scores(
-    service: Service, model: Opened, points: Sequence[Point], scorer: Scorer
+    service: Service, model: Opened, points: Sequence[Point], bench: Bench
 ) -> Numbers:
     """Of characters by all judges, in 0-1 [J, N]; few images are held at a time."""
     found = []
     for start in range(0, len(points), AT_ONCE):
         images = await service.drawn_at(model, points[start : start + AT_ONCE])
-        found.append(await asyncio.to_thread(scorer, np.stack(images)))
+        found.append(await asyncio.to_thread(bench.scores, np.stack(images)))
     return np.concatenate(found, axis=1)

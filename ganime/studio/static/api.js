@@ -5,6 +5,7 @@ import { dismiss, wait } from "./notice.js";
 const BUSY = [429, 503]; // it may be answered later; anything else would be refused again
 const TRIES = 8; // of one request to a busy server, before it is given up
 const UNTOLD_S = 2; // how long to wait where the server does not say
+const GONE_S = 3; // between looks whether a studio that does not answer is there again
 
 /** What the server refused, in its words. `status` is 0 where it did not answer at all. */
 export class Refused extends Error {
@@ -26,7 +27,7 @@ export function post(address, body, options = {}) {
   return patient(address, { ...options, method: "POST", headers, body: JSON.stringify(body) });
 }
 
-/** The answer; a busy server is asked again after as long as it said. */
+/** The answer; a busy server is asked again after as long as it said, one that is gone until it is back. */
 async function patient(address, { isWanted = () => true, ...options }) {
   for (let tried = 1; ; tried += 1) {
     try {
@@ -34,7 +35,8 @@ async function patient(address, { isWanted = () => true, ...options }) {
       dismiss();
       return answer;
     } catch (error) {
-      if (!BUSY.includes(error.status) || tried === TRIES) throw error;
+      const isGone = error.status === 0;
+      if (!isGone && (!BUSY.includes(error.status) || tried >= TRIES)) throw error;
       await wait(error.message, error.retryAfter, options.signal);
       if (!isWanted()) throw error;
     }
@@ -47,7 +49,7 @@ async function once(address, options) {
     answer = await fetch(address, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refused(0, "The studio does not answer: is `ganime studio` still running?");
+    throw new Refused(0, "The studio does not answer. Is it still running?", GONE_S);
   }
   if (answer.ok) return answer;
   const told = await answer.json().catch(() => ({}));

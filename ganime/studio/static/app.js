@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { el } from "./dom.js";
+import { card } from "./files.js";
 import { toggle } from "./favourites.js";
 import { focused, grid, reroll } from "./grid.js";
 import { help } from "./help.js";
@@ -32,7 +33,9 @@ async function copyLink() {
     await navigator.clipboard.writeText(location.href);
     toast("Copied: whoever opens it with this model sees the same pixels.");
   } catch {
-    toast("The browser does not let the page copy: copy the address from its bar.", "refused");
+    const field = el("input", { value: location.href, readonly: true, "aria-label": "The address of this page" });
+    card("Copy this address", el("p", { class: "soft" }, "Whoever opens it with this model sees the same pixels."), field);
+    field.select(); // a browser lets a page copy by itself only over https or on this machine
   }
 }
 
@@ -63,11 +66,20 @@ function listen(shownGrid) {
   });
 }
 
+/** A card instead of the page's parts: there is nothing to draw from. */
+function alone(title, text, action) {
+  for (const id of ["model", "steps", "wishes", "one", "tray"]) at(id).hidden = true;
+  at("main").classList.add("alone");
+  at("characters").replaceChildren(el("div", { class: "panel" }, el("h2", {}, title), el("p", { class: "soft" }, text), action));
+}
+
+function again(text) {
+  return el("button", { class: "main", onclick: () => location.reload() }, text);
+}
+
 function lost(shown, models) {
-  at("model").hidden = true;
   const other = models.find((one) => one.current) ?? models[0];
-  at("characters").replaceChildren(el("h2", {}, "This model is not here"),
-    el("p", { class: "missing" }, `The address asks for model ${shown.model}, which this workspace does not hold.`),
+  alone("This model is not here", `The address asks for the model ${shown.model}, which this workspace does not hold.`,
     el("a", { class: "button main", href: "./" }, `Use ${other.name.slice(0, 8)} instead`));
 }
 
@@ -76,12 +88,11 @@ async function start() {
   try {
     ({ models } = await (await get("v1/models")).json());
   } catch (error) {
-    at("characters").replaceChildren(el("p", { class: "missing" }, error.message),
-      el("button", { class: "main", onclick: () => location.reload() }, "Try again"));
+    alone("The models cannot be listed", error.message, again("Try again"));
     return;
   }
   if (!models.length) {
-    at("characters").replaceChildren(el("p", { class: "missing" }, "There is no trained model here yet: train one, then open this page again."));
+    alone("No model yet", ["Train one, and this page draws characters with it: ", el("code", {}, "ganime train")], again("Look again"));
     return;
   }
   build(models);
@@ -98,6 +109,7 @@ function build(models) {
       lost(shown, models);
       return;
     }
+    if (at("main").classList.contains("alone")) location.reload(); // back from a model that is not here
     for (const part of parts) part(shown, before);
     document.title = `${shownOne(shown)?.seed ?? "Characters"} – ganime studio`;
   };

@@ -23,14 +23,19 @@ export function asData(blob) {
   });
 }
 
-/** Do it while a button says so; what goes wrong is told. */
+/** Do it while a button says so; what goes wrong is told, on the card if the button is on one. */
 export async function busy(button, work) {
+  const open = button.closest("dialog");
+  open?.querySelector(".failed")?.remove();
   button.disabled = true;
   button.setAttribute("aria-busy", "true");
   try {
     await work();
   } catch (error) {
-    if (error.name !== "AbortError") toast(error.message, "refused");
+    if (error.name !== "AbortError") {
+      if (open) open.append(el("p", { class: "bad failed", role: "alert" }, error.message));
+      else toast(error.message, "refused");
+    }
   }
   button.removeAttribute("aria-busy");
   button.disabled = false;

@@ -26,7 +26,7 @@ function anySeed() {
 export function grid(root) {
   const tiles = el("div", { id: "grid", class: "tiles", role: "group", "aria-label": "Characters", tabindex: -1 });
   const more = el("button", { id: "more", onclick: addMore });
-  const empty = el("p", { class: "missing", hidden: true }, "No favourites of this model yet: press the heart of a character, or F.");
+  const empty = el("p", { class: "missing", hidden: true }, "No favourites of this model yet: pick a character and press ♥ Keep.");
   const size = el("input", { type: "range", id: "size", min: 72, max: 280, step: 4, "aria-label": "Size of the pictures",
     oninput: () => tiles.style.setProperty("--tile", `${size.value}px`), onchange: () => change({ tile: Number(size.value) }) });
   const views = el("div", { class: "views", role: "group", "aria-label": "What to show" });

@@ -18,6 +18,7 @@ const KEYS = [
 /** Show it. */
 export function help() {
   card("Keys",
+    el("p", {}, "Pick a character, vary it or move its sliders, put those you like into the tray, and take the tray away as sprites or as a walk."),
     el("dl", { class: "facts" }, KEYS.map(([key, text]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, text)])),
     el("p", { class: "soft" }, "The address of this page holds all you see: send it, and the same model draws the same pixels. Favourites stay in this browser."));
 }

@@ -1,8 +1,10 @@
-// One line under the header while the server is busy: why, and when it will be asked again.
+// One line while the server is busy: why, and when it will be asked again. It stands under the header, or on the
+// open card, which covers all else.
 
 import { el } from "./dom.js";
 
 const box = document.getElementById("notice");
+const main = document.getElementById("main");
 let waiting = []; // who goes on when the time is up or the person has no patience
 let timer = 0;
 
@@ -24,6 +26,9 @@ function count(reason, until) {
   const left = el("span", { class: "num", "aria-hidden": "true" });
   box.replaceChildren(el("span", {}, `${reason} Trying again by itself. `), left,
     el("button", { onclick: release }, "Try now"));
+  const open = document.querySelector("dialog[open]");
+  if (open && !open.contains(box)) open.append(box);
+  if (!open && box.nextElementSibling !== main) main.before(box);
   box.hidden = false;
   clearInterval(timer);
   const tell = () => {

@@ -1,4 +1,5 @@
-// Sliders along directions of the model: of questions (1907.10786), of its tags, or found without labels (2004.02546).
+// Sliders along directions of the model: towards what classifiers or tags name (1907.10786), or found without
+// labels (2004.02546).
 
 import { post } from "./api.js";
 import { changed, nameOf } from "./characters.js";
@@ -8,6 +9,7 @@ import { toast } from "./toast.js";
 
 const FEW = 8; // the first ones change most
 const STEPS = 12; // to either side
+const TOLD = 6; // names in a sentence; a person reads no longer list
 
 /** The part of the panel; `preview` shows a character while a slider moves. */
 export function sliders(preview) {
@@ -15,31 +17,45 @@ export function sliders(preview) {
   let isAll = false;
   let sought = ""; // the model whose directions are looked for now
   let drawn = "";
+  let last = null;
+  // One element for ever: who types into it goes on while the list is drawn again.
+  const search = el("input", { type: "search", id: "trait-search", placeholder: "search traits", "aria-label": "Search traits",
+    autocomplete: "off", spellcheck: "false", oninput: () => draw(...last) });
 
   function draw(settings, model) {
-    const wanted = `${nameOf(settings)} ${model.id} ${isAll} ${sought} ${model.directions.length} ${model.unsought}`;
+    last = [settings, model];
+    const wanted = `${nameOf(settings)} ${model.id} ${isAll} ${sought} ${model.directions.length} ${model.unsought} ${search.value}`;
     if (wanted === drawn) return;
     drawn = wanted;
     const focused = document.activeElement?.id;
-    const told = [...named(settings, model), ...others(settings, model)];
+    const told = [...traits(settings, model), ...others(settings, model)];
     root.replaceChildren(...(told.length ? told : [el("p", { class: "missing small" }, "No directions are known for this model.")]));
     if (focused) root.querySelector(`#${CSS.escape(focused)}`)?.focus();
   }
 
-  /** What classifiers answer; an older snapshot than the listed one has other directions. */
-  function named(settings, model) {
+  /** What has a name; an older snapshot than the listed one has other directions of questions. */
+  function traits(settings, model) {
     const isListed = state().model === model.id;
-    const found = isListed ? model.directions.filter(({ kind }) => kind === "question") : [];
-    const head = found.length ? [el("h3", {}, "By question")] : [];
-    return [...head, ...found.map((one) => slider(settings, one)), isListed && model.unsought.length && finder(settings, model),
-      isListed && model.without.length && el("p", { class: "soft small" }, `No direction was found for ${listed(model.without)}.`)].filter(Boolean);
+    const all = model.directions.filter(({ kind }) => kind === "tag" || (kind === "question" && isListed));
+    const wanted = search.value.trim().toLowerCase();
+    const used = [...Object.keys(settings.shift ?? {}), ...(settings.hold ?? [])];
+    const found = all.filter(({ name }) => titleOf(name).toLowerCase().includes(wanted));
+    const shown = all.filter((one) => used.includes(one.name) || found.indexOf(one) >= 0 && found.indexOf(one) < FEW);
+    const hidden = found.filter((one) => !shown.includes(one)).length;
+    return [
+      all.length && el("h3", {}, "Traits"), all.length > FEW && search, ...shown.map((one) => slider(settings, one, one.kind === "question" || model.styles)),
+      hidden > 0 && el("p", { class: "soft small" }, `${count(hidden)} more: search for them`),
+      !found.length && all.length && el("p", { class: "soft small" }, `No trait is called like “${search.value.trim()}”.`),
+      isListed && model.unsought.length && finder(settings, model),
+      isListed && model.without.length && el("p", { class: "soft small" }, `No slider was found for ${listed(model.without)}: the model draws nothing like it, or nothing else.`),
+    ].filter(Boolean);
   }
 
   function finder(settings, model) {
     const isBusy = sought === model.id;
     return el("div", { class: "finder" },
-      el("p", { class: "soft small", role: "status" }, isBusy ? `Looking for ${listed(model.unsought)}: over a thousand characters are drawn and judged …`
-        : `The classifiers here tell ${listed(model.unsought)}: there may be a slider for each.`),
+      el("p", { class: "soft small", role: "status" }, isBusy ? `Looking for ${listed(model.unsought)}: over a thousand characters are drawn and looked at …`
+        : `There may be sliders for ${listed(model.unsought)}.`),
       !isBusy && el("button", { id: "find-sliders", onclick: () => find(settings, model) }, "Find these sliders"));
   }
 
@@ -57,16 +73,17 @@ export function sliders(preview) {
   }
 
   function others(settings, model) {
-    const usual = model.directions.filter(({ kind }) => kind !== "question");
+    const usual = model.directions.filter(({ kind }) => kind === "pca");
     const moved = Object.keys(settings.shift ?? {});
     const shown = usual.filter(({ name }, place) => isAll || place < FEW || moved.includes(name));
     const hidden = usual.length - shown.length;
-    const head = usual.length < model.directions.length ? [el("h3", {}, "Other directions")] : [];
+    const head = usual.length && usual.length < model.directions.length ? [el("h3", {}, "Other changes")] : [];
     const more = el("button", { class: "bare", onclick: () => { isAll = true; draw(settings, model); } }, `${count(hidden)} more`);
     return [...head, ...shown.map((one) => slider(settings, one)), ...(hidden > 0 ? [more] : [])];
   }
 
-  function slider(settings, { name, kind, scale, low, high }) {
+  function slider(settings, { name, kind, scale, low, high }, canBeHeld = false) {
+    const isNamed = kind !== "pca";
     const now = settings.shift?.[name] ?? 0;
     const id = `slide-${name}`;
     const at = (amount) => changed(settings, { shift: changed(settings.shift ?? {}, { [name]: amount || null }) });
@@ -74,12 +91,18 @@ export function sliders(preview) {
     const range = el("input", { type: "range", id, min: -scale, max: scale, step: scale / STEPS, value: now,
       oninput: () => { value.textContent = told(Number(range.value)); preview(at(Number(range.value))); },
       onchange: () => change({ pick: at(Number(range.value)) }), ondblclick: () => change({ pick: at(0) }) });
-    const isNamed = kind === "question";
-    return el("div", { class: `slide ${now ? "moved" : ""}` }, el("div", {}, el("label", { for: id }, titleOf(name)), isNamed && holder(settings, name), value), range,
-      isNamed && el("p", { class: "ends", title: "What the classifier said of new characters at either end" }, el("span", {}, share(low)), el("span", {}, `${share(high)} yes`)));
+    return el("div", { class: `slide ${now ? "moved" : ""}` }, el("div", {}, el("label", { for: id }, titleOf(name)), canBeHeld && holder(settings, name), value), range,
+      isNamed && ends(low, high));
   }
 
   return { root, draw };
+}
+
+/** What the ends of a slider mean; where characters were judged, how many of them show it there. */
+function ends(low, high) {
+  const isJudged = typeof low === "number";
+  const text = (word, score) => el("span", {}, isJudged ? `${word} · ${share(score)}` : word);
+  return el("p", { class: "ends", title: isJudged ? "How many of new characters show it at either end" : null }, text("less", low), text("more", high));
 }
 
 /** Keeps what a direction names as it is while others move. */
@@ -94,7 +117,8 @@ function holder(settings, name) {
 /** `pca-3` is the third strongest; `tag:blue_hair` and `question:chibi@…` go towards what they name. */
 function titleOf(name) {
   const [kind, what] = name.split(/[-:](.*)/);
-  return kind === "pca" ? `Direction ${what}` : words((what ?? kind).split("@")[0]);
+  if (kind === "pca") return `Change ${what}`;
+  return words(kind === "question" ? what.replace(/@[^@]*$/, "") : what ?? kind);
 }
 
 function told(amount) {
@@ -106,8 +130,9 @@ function share(score) {
   return `${Math.round(100 * score)} %`;
 }
 
-/** "chibi, long hair and dress" */
+/** "chibi, long hair and dress"; of many the first ones and how many more. */
 function listed(names) {
-  const said = names.map(words);
+  const rest = names.length - TOLD;
+  const said = (rest > 1 ? [...names.slice(0, TOLD), `${count(rest)} more`] : names).map(words);
   return said.length > 1 ? `${said.slice(0, -1).join(", ")} and ${said.at(-1)}` : said.join();
 }

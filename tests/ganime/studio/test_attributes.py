@@ -18,11 +18,14 @@ from ganime.classifiers.head import Examples, HeadConfig, fit_head
 from ganime.classifiers.storage import save_classifier
 from ganime.config import Config
 from ganime.gans.dcgan import Dcgan
-from ganime.store.manifest import Provenance
+from ganime.rows import FeatureRow, MemberRow
+from ganime.store.manifest import Provenance, Table
 from ganime.store.workspace import Workspace
 from ganime.studio.attributes import LEAST_CORRELATION, fit
 from ganime.studio.directions import Directions
+from ganime.studio.judging import Asked, Judge, Judges
 from ganime.studio.serve import StudioConfig, service_of
+from ganime.studio.tag_judging import Tagged, Taught, tags_worth_asking
 from ganime.studio.torch_engine import TorchEngine
 from ganime.training.generator import Blueprint, Generator
 from ganime.training.snapshot import load_generator, save_snapshot
@@ -208,6 +211,105 @@ def test_a_classifier_whose_network_is_gone_is_told_and_hides_no_models(
         assert client.post("/v1/images", json={"seeds": [1]}).is_success
 
 
+def add_dataset(workspace: Workspace, images: np.ndarray, tags: dict[str, np.ndarray]) -> str:
+    """A version with these tags, and its images' features as classifying leaves them; its scope."""
+    backbone = open_backbone(workspace, BACKBONE)
+    scope, ids = f"{backbone.id}-pad-r1", [f"{place:064x}" for place in range(len(images))]
+    told = [{"tag": name, "images": int(has.sum())} for name, has in tags.items()]
+    workspace.write_text("datasets/girls/v1/tags.json", json.dumps({"tags": told}))
+    members = [
+        MemberRow(
+            image_id=item,
+            shard="images.npy",
+            offset=place,
+            split="train",
+            tags=[name for name, has in tags.items() if has[place]],
+        )
+        for place, item in enumerate(ids)
+    ]
+    made = Provenance(stage="curate", revision=1, config=Config(), run_id="r")
+    Table(workspace, MemberRow, root="datasets/girls/v1").write("members", members, made)
+    measured = Provenance(stage="classify", revision=1, config=BACKBONE, run_id="r")
+    rows = [
+        FeatureRow(image_id=item, features=found.tolist(), run_id="r")
+        for item, found in zip(ids, backbone.descriptions(images), strict=True)
+    ]
+    Table(workspace, FeatureRow, scope).write("a", rows, measured)
+    return scope
+
+
+@pytest.fixture(scope="module")
+def tagged(
+    generator: tuple[Workspace, Generator], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Workspace, str]:
+    """A model without tags of a dataset with them, one that shows and one that does not."""
+    workspace, network = Workspace(str(tmp_path_factory.mktemp("tagged"))), generator[1]
+    save_snapshot(workspace, MODEL, 64, network.network, network.blueprint)
+    told = {"model_id": MODEL, "dataset_version": "girls/v1", "num_images": 400, "tags": []}
+    workspace.write_text(f"models/{MODEL}/config.json", json.dumps(told))
+    images = network.images(*network.blueprint.of_seeds(range(5000, 5400)))
+    places = np.arange(len(images))
+    tags = {
+        "1girl": places >= 0,
+        "bright": brightness(images) > np.median(brightness(images)),
+        "smile": np.random.default_rng(0).random(len(images)) < 0.5,
+        "rare": places < 3,
+    }
+    return workspace, add_dataset(workspace, images, tags)
+
+
+def test_a_tag_that_features_tell_has_a_slider_without_a_classifier(
+    tagged: tuple[Workspace, str], serve_with: Callable[..., Any]
+) -> None:
+    with (
+        closing(service_of(tagged[0], StudioConfig())) as service,
+        serve_with(service) as url,
+        Client(base_url=url, timeout=240) as client,
+    ):
+        (before,) = client.get("/v1/models").json()["models"]
+        assert before["unsought"] == ["bright", "smile"]  # all have 1girl, too few have rare
+        (after,) = client.post("/v1/directions", json={}).json()["models"]
+        assert (after["unsought"], after["without"]) == ([], [])  # nobody asked for a smile
+        (bright,) = [one for one in after["directions"] if one["kind"] == "question"]
+        assert bright["name"].startswith("question:bright@")
+        assert bright["high"] - bright["low"] > 0.1
+        shown = [mean_brightness(client, {bright["name"]: amount}) for amount in AMOUNTS]
+        assert shown == sorted(shown)
+
+
+def test_a_tag_that_features_do_not_tell_has_no_head(tagged: tuple[Workspace, str]) -> None:
+    images = Tagged(tagged[0], "girls/v1", tagged[1])
+    assert images.head("bright") is not None
+    assert images.head("smile") is None
+    assert images.head("rare") is None
+
+
+def test_tags_that_a_model_takes_or_classifiers_answer_are_not_asked_for_again(
+    tagged: tuple[Workspace, str],
+) -> None:
+    workspace, judges = tagged[0], Judges(tagged[0])
+    asked = judges.asked()
+    assert (list(asked.judges), asked.scope) == ([], tagged[1])
+    taught = Taught("girls/v1", 400)
+    assert [one.question for one in judges.of(taught, asked)] == ["bright", "smile"]
+    taking = Taught("girls/v1", 400, ("bright",))
+    assert [one.question for one in judges.of(taking, asked)] == ["smile"]
+    classifier = Judge("smile", "c" * 12)
+    found = judges.of(taught, Asked([classifier], asked.scope))
+    assert [one.question for one in found] == ["smile", "bright"]
+    assert found[0] is classifier
+    assert judges.of(Taught(), asked) == []
+    assert tags_worth_asking(workspace, Taught("gone/v1", 400)) == []
+
+
+def test_features_that_are_gone_leave_a_tag_unasked(
+    tagged: tuple[Workspace, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = Judge("bright", "e" * 12, "girls/v1", "resnet18-32-0123456789ab-pad-r1")
+    assert Judges(tagged[0]).bench([gone]).judges == []
+    assert "holds no features" in caplog.text
+
+
 @pytest.mark.slow
 def test_the_page_finds_sliders_and_its_address_holds_them(
     judged: Workspace, serve_with: Callable[..., Any], visit_page: Callable[..., Any]
@@ -222,7 +324,7 @@ def test_the_page_finds_sliders_and_its_address_holds_them(
         await tab.click("#find-sliders")
         await tab.until(f"!!{slider} && !document.querySelector('.finder')")
         said = await tab.value("document.querySelector('.sliders').textContent")
-        assert "No direction was found for drawn." in said
+        assert "No slider was found for drawn" in said
         await tab.click(f"[id='hold-{name}']")
         await tab.until(f"document.getElementById('hold-{name}').ariaPressed", "true")
         await tab.value(f"{slider}.value = 1.5; {slider}.dispatchEvent(new Event('change'))")

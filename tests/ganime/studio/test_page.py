@@ -1,18 +1,15 @@
 """The studio's page in a real browser: characters made, changed, kept, shared and taken away."""
 
 import asyncio
-import itertools
 import json
 import threading
 import time
 import zipfile
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 import torch
@@ -22,14 +19,16 @@ from ganime.gans.dcgan import Dcgan
 from ganime.gans.stylegan2 import StyleGan2
 from ganime.store.workspace import Workspace
 from ganime.studio.models import Models
+from ganime.studio.serve import StudioConfig, server_of
 from ganime.studio.service import Service
+from ganime.studio.torch_engine import load
 from ganime.training.generator import Blueprint
 from ganime.training.snapshot import save_snapshot
+from ganime.web.server import listen
 
 pytestmark = pytest.mark.slow
 TAGS = ("blue_hair", "long_hair", "maid", "smile")
 PATIENCE_S = 240  # a loaded machine draws slowly
-CROWD = 4  # clients who never stop asking: one image waits almost always
 Visit = Callable[[Any], Awaitable[None]]
 
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -320,6 +319,106 @@ def test_favourites_are_kept_for_the_model_and_survive_a_reload(drive: Any) -> N
     drive(visit)
 
 
+def test_a_studio_that_comes_back_is_drawn_from_again(
+    workspace: Workspace, serving: Callable[..., Any], visit_page: Callable[..., Any]
+) -> None:
+    said = "document.getElementById('notice')"
+
+    async def visit(tab: Any, stop: Callable[[], None], start: Callable[[], None]) -> None:
+        await shown(tab)
+        await asyncio.to_thread(stop)
+        await tab.click("#reroll")
+        await until(tab, f"!{said}.hidden && {said}.textContent.includes('does not answer')")
+        assert await tab.value("document.querySelectorAll('.frame .none').length") == 0
+        await asyncio.to_thread(start)
+        await until(tab, f"{said}.hidden && {DRAWN}")
+
+    with closing(patient(workspace)) as service, ExitStack() as first, ExitStack() as second:
+        config = StudioConfig(port=0)
+        listener = listen(config)
+        url = first.enter_context(serving(server_of(service, config, ""), listener))
+        again = StudioConfig(port=int(url.rsplit(":", 1)[1]))
+
+        def start() -> None:
+            second.enter_context(serving(server_of(service, again, ""), listen(again)))
+
+        visit_page(url, lambda tab: visit(tab, first.close, start))
+
+
+def test_what_goes_wrong_on_a_card_is_told_on_it(
+    workspace: Workspace, serve_with: Callable[..., Any], visit_page: Callable[..., Any]
+) -> None:
+    async def visit(tab: Any) -> None:
+        await shown(tab)
+        await tab.click("#grid .tile .plus")
+        await tab.click("#sprites")
+        await tab.click("#make-sprites")
+        said = "document.querySelector('dialog #notice')?.textContent ?? ''"
+        await until(tab, f"({said}).includes('0 archives')")
+        await tab.press("Escape")
+        await until(tab, "document.querySelectorAll('dialog').length", 0)
+
+    with closing(patient(workspace, most_archives=0)) as service, serve_with(service) as url:
+        visit_page(url, visit)
+
+
+def test_a_workspace_without_models_and_a_wrong_address_say_what_to_do(
+    drive: Any, tmp_path: Path, serve_with: Callable[..., Any], visit_page: Callable[..., Any]
+) -> None:
+    card = "document.querySelector('.alone .panel')?.textContent ?? ''"
+    parts = "['wishes', 'steps', 'tray', 'one'].every(id => document.getElementById(id).hidden)"
+
+    async def wrong(tab: Any) -> None:
+        await tab.open("?model=0123456789ab@5")
+        await until(tab, f"({card}).includes('0123456789ab@5') && {parts}")
+        await tab.click(".alone a.main")
+        await until(tab, DRAWN)
+
+    async def empty(tab: Any) -> None:
+        await tab.open()
+        await until(tab, f"({card}).includes('ganime train') && {parts}")
+
+    drive(wrong)
+    with (
+        closing(Service(Models(Workspace(str(tmp_path))))) as service,
+        serve_with(service) as url,
+    ):
+        visit_page(url, empty)
+
+
+def test_a_trait_is_searched_for_and_moved(drive: Any) -> None:
+    names = "[...document.querySelectorAll('.slide label')].map(one => one.textContent)"
+
+    async def visit(tab: Any) -> None:
+        await shown(tab, "?tab=sliders")
+        assert (await tab.value(names))[:4] == ["blue hair", "long hair", "maid", "smile"]
+        before = await tab.value(pixels(LARGE))
+        slider = "document.getElementById('slide-tag:maid')"
+        await tab.value(f"{slider}.value = 1; {slider}.dispatchEvent(new Event('change'))")
+        await changes(tab, pixels(LARGE), before)
+        assert await tab.value(f"{slider}.parentElement.querySelector('.ends').textContent") == (
+            "lessmore"
+        )
+        assert tab.complaints == []
+
+    drive(visit)
+
+
+def test_another_model_is_chosen_by_its_pictures(drive: Any) -> None:
+    async def visit(tab: Any) -> None:
+        await shown(tab)
+        await tab.click("#choose-model")
+        await until(tab, "document.querySelectorAll('dialog .samples img').length", 10)
+        await until(tab, DRAWN)
+        await tab.click("[data-model^='aaaa0001']")
+        await until(tab, "location.search.includes('aaaa0001')")
+        await until(tab, DRAWN)
+        assert await tab.value("document.querySelectorAll('dialog').length") == 0
+        assert tab.complaints == []
+
+    drive(visit)
+
+
 def test_undo_goes_back_and_a_shared_address_shows_the_same_pixels(drive: Any) -> None:
     address = "?seeds=7,100-120&truncation=0.6&tag=smile&tab=mix"
 
@@ -366,45 +465,33 @@ def test_a_model_without_tags_says_so_and_one_without_styles_offers_no_mixing(dr
     drive(visit)
 
 
-@contextmanager
-def crowd(url: str) -> Iterator[threading.Event]:
-    """Others who ask for one image after the other until the event is set."""
-    gone = threading.Event()
-
-    def ask(seeds: range) -> None:
-        with httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
-            for seed in itertools.cycle(seeds):
-                if gone.is_set():
-                    return
-                client.post("/v1/images", json={"seed": seed})
-
-    with ThreadPoolExecutor(CROWD) as pool:
-        asking = [pool.submit(ask, range(1000 * one, 1000 * (one + 1))) for one in range(CROWD)]
-        try:
-            yield gone
-        finally:
-            gone.set()
-    for one in asking:
-        one.result()
-
-
 def test_a_busy_studio_is_asked_again_until_all_is_drawn(
     workspace: Workspace, serve_with: Callable[..., Any], visit_page: Callable[..., Any]
 ) -> None:
-    with (
-        closing(patient(workspace, most_waiting=1)) as service,
-        serve_with(service) as url,
-        crowd(url) as gone,
-    ):
+    may_draw = threading.Event()
 
-        async def visit(tab: Any) -> None:
-            await tab.open("?tab=sliders")
-            await until(tab, "window.noted.some((told) => told.includes('Trying again'))")
-            gone.set()
-            await until(tab, DRAWN)
-            await until(tab, "document.getElementById('notice').hidden")
-            assert any("429" in one for one in tab.complaints)
+    def opened(*which: Any) -> Any:
+        engine = load(*which)
+        draw = engine.draw
 
+        def draw_later(codes: Any, tags: Any) -> Any:
+            assert may_draw.wait(PATIENCE_S)
+            return draw(codes, tags)
+
+        engine.draw = draw_later  # type: ignore[method-assign]
+        return engine
+
+    async def visit(tab: Any) -> None:
+        await tab.open("")
+        await until(tab, "window.noted.some((told) => told.includes('Trying again'))")
+        may_draw.set()
+        await until(tab, DRAWN)
+        await until(tab, "document.getElementById('notice').hidden")
+        assert any("429" in one for one in tab.complaints)
+
+    models = Models(workspace, "bbbb", open_engine=opened)
+    service = Service(models, timeout_s=PATIENCE_S, most_waiting=1)
+    with closing(service), serve_with(service) as url:
         visit_page(url, visit, width=1366, height=768, before=NOTING)
 
 

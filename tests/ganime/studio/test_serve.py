@@ -11,6 +11,7 @@ from ganime import promotion
 from ganime.errors import ConfigError
 from ganime.store.workspace import Workspace
 from ganime.studio.models import Models, UnknownModelError
+from ganime.studio.outlines import Outline
 from ganime.studio.serve import StudioConfig
 
 SCRIPT = """
@@ -40,6 +41,28 @@ def test_the_promoted_model_is_used_where_none_is_named(workspace: Workspace) ->
     assert [one.is_current for one in models.listed()] == [True, False, False]
     assert Models(workspace, "tagged").opened("").model_id == "tagged001"
     assert models.opened("plain").model_id == "plain0001"
+
+
+def test_classifiers_are_listed_once_for_all_models(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    look = Workspace.list
+
+    def counted(self: Workspace, folder: str, *ending: str) -> list[str]:
+        looked.append(folder)
+        return look(self, folder, *ending)
+
+    monkeypatch.setattr(Workspace, "list", counted)
+    assert len(Models(workspace).listed()) == 3
+    assert looked.count("classifiers") == 1
+    assert looked.count("manifests/features") == 1
+
+
+def test_tags_that_split_the_images_evenly_come_first_and_constant_ones_have_no_slider() -> None:
+    shares = {"1girl": 1.0, "hat": 0.1, "long_hair": 0.6, "wings": 0.0, "smile": 0.5}
+    outline = Outline("dcgan", 64, tuple(shares), tuple(shares.values()), 0, 128, 128)
+    assert outline.telling_tags == ["smile", "long_hair", "hat"]
 
 
 def test_a_network_is_read_once(workspace: Workspace) -> None:
