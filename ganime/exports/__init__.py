@@ -4,15 +4,13 @@ Equal datasets give equal bytes: members in the order of the shard, times fixed.
 a time, so that a dataset larger than memory can be exported.
 """
 
-import io
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from PIL import Image
-
 from ganime.errors import ConfigError
+from ganime.images import encode_png
 from ganime.registry import Component, Registry
 from ganime.rows import MemberRow
 from ganime.store.pixels import CARD, Dataset
@@ -52,15 +50,9 @@ def encoded(dataset: Dataset, split: str = "") -> Iterator[tuple[MemberRow, byte
     """Members and their PNG bytes, one at a time; of one split if it is named."""
     for member in dataset.members:
         if split in ("", member.split):
-            yield member, _png(dataset, member)
+            yield member, encode_png(dataset.images[member.offset])
 
 
 def write_card(dataset: Dataset, folder: Path) -> None:
     """Put the dataset's card beside the images: whose they are must travel with them."""
     (folder / CARD).write_text(dataset.card(), encoding="utf-8")
-
-
-def _png(dataset: Dataset, member: MemberRow) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(dataset.images[member.offset]).save(buffer, "PNG")
-    return buffer.getvalue()

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from fastapi.responses import StreamingResponse
 
 import ganime
+from ganime.images import encode_png
 from ganime.studio.characters import Character, Format, Wishes
 from ganime.studio.directions import named
 from ganime.studio.finishing import resized
@@ -27,7 +28,6 @@ from ganime.studio.schemas import (
     SpritesRequest,
 )
 from ganime.studio.service import Service
-from ganime.studio.sprites import png
 from ganime.training.sheets import tile
 from ganime.training.video import animation
 
@@ -139,7 +139,7 @@ def moving(request: InterpolationRequest, frames: Sequence[Pixels]) -> tuple[byt
     if request.size is not None:
         frames = [resized(frame, request.size) for frame in frames]
     if request.format == "strip":
-        return png(tile(np.stack(frames), len(frames))), "image/png"
+        return encode_png(tile(np.stack(frames), len(frames))), "image/png"
     hold = not request.loop  # at the last one, before it begins again
     content = animation(frames, request.fps, f".{request.format}", hold=hold)
     return content, f"image/{request.format}"

@@ -8,6 +8,7 @@ from fastapi import Path as InPath
 from fastapi.responses import StreamingResponse
 
 import ganime
+from ganime.images import encode_png
 from ganime.studio import answers, choice, problems
 from ganime.studio.characters import Character, Near, character_of
 from ganime.studio.counting import Counted
@@ -25,7 +26,7 @@ from ganime.studio.schemas import (
 )
 from ganime.studio.searching import search
 from ganime.studio.service import Service
-from ganime.studio.sprites import Pixels, archive, png, sprite
+from ganime.studio.sprites import Pixels, archive, sprite
 from ganime.web.guard import App, Guard
 from ganime.web.pages import add_static
 
@@ -93,7 +94,7 @@ def _add_images(app: FastAPI, service: Service) -> None:
         if request.sheet:
             with service.archive():
                 drawn = await service.finished(wanted)
-                content = await service.apart(lambda: png(sheet(drawn)))
+                content = await service.apart(lambda: encode_png(sheet(drawn)))
             return Response(content, media_type="image/png", headers=answers.about(wanted))
         if len(wanted) > 1 or request.inline:
             return await answers.images(service, wanted, request.format, inline=request.inline)

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 import ganime
 from ganime.errors import ConfigError
+from ganime.images import encode_png
 
 Pixels = npt.NDArray[np.uint8]
 GAP = 2  # px between sprites: filtering at other scales must not fetch the neighbour's edge
@@ -151,10 +151,10 @@ def archive(sprites: Sequence[Sprite], card: str, *, sheet: bool, power_of_two: 
     Raises:
         ConfigError: the sheet would be too large.
     """
-    members = {one.name: png(one.pixels) for one in sprites}
+    members = {one.name: encode_png(one.pixels) for one in sprites}
     if sheet:
         canvas, corners = pack(sprites, power_of_two=power_of_two)
-        members["sheet.png"] = png(canvas)
+        members["sheet.png"] = encode_png(canvas)
         members["atlas.json"] = json.dumps(atlas(sprites, corners, canvas), indent=1).encode()
     members[CARD] = card.encode()
     buffer = io.BytesIO()
@@ -163,11 +163,4 @@ def archive(sprites: Sequence[Sprite], card: str, *, sheet: bool, power_of_two: 
             # PNG is deflated already.
             kind = zipfile.ZIP_STORED if name.endswith(".png") else zipfile.ZIP_DEFLATED
             file.writestr(zipfile.ZipInfo(name, _EPOCH), content, kind)
-    return buffer.getvalue()
-
-
-def png(pixels: Pixels) -> bytes:
-    """A picture as PNG."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()

@@ -1,16 +1,15 @@
 """Generated pictures as files that say what they are."""
 
-import io
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, PngImagePlugin
 
 import ganime
 from ganime.errors import ConfigError
+from ganime.images import encode_png
 from ganime.store.lineage import models
 from ganime.store.workspace import Workspace
 
@@ -59,23 +58,20 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def described_png(
-    pixels: npt.NDArray[np.uint8], settings: Mapping[str, Any], *, compress_level: int = 6
+    pixels: npt.NDArray[np.uint8], settings: Mapping[str, Any], *, level: int = 6
 ) -> bytes:
     """A PNG whose text entries say how it was made.
 
     Args:
-        pixels: uint8 sRGB [H, W, 3].
+        pixels: uint8 sRGB [H, W, 3 or 4].
         settings: By name; each becomes an entry `ganime:name`.
-        compress_level: From 0 to 9; zlib's own is 6.
+        level: See `encode_png`.
     """
-    entries = PngImagePlugin.PngInfo()
-    entries.add_text("Software", f"ganime {ganime.__version__}")
+    texts = {"Software": f"ganime {ganime.__version__}"}
     for name, value in settings.items():
         if value not in (None, "", (), []):
-            entries.add_text(f"ganime:{name}", _text(value))
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", pnginfo=entries, compress_level=compress_level)
-    return buffer.getvalue()
+            texts[f"ganime:{name}"] = _text(value)
+    return encode_png(pixels, level=level, texts=texts)
 
 
 def _text(value: Any) -> str:
