@@ -1,7 +1,7 @@
 """`ganime label` and `ganime labels`: what people say about images, in and out."""
 
 import getpass
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -153,11 +153,33 @@ def next_(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Say which images to label next: unsure ones, likely ones of a rare answer, unlike ones."""
-    store = open_workspace(workspace, debug=debug)
-    from ganime.classifiers.active import propose_labels
+    """Say which images to label next: unsure ones, likely ones of a rare answer, unlike ones.
 
-    _say_candidates(propose_labels, store, question, num, as_json=json)
+    Before any classifier answers the question: typical images and unlike ones.
+    """
+    store = open_workspace(workspace, debug=debug)
+    from ganime.classifiers.active import find_classifier, propose_first_labels, propose_labels
+    from ganime.store.label_files import check_question
+    from ganime.store.labels import LabelLog
+
+    check_question("QUESTION", question)
+    classifier = find_classifier(store, question)
+    current = LabelLog(store).current()
+    if classifier is not None:
+        _say_candidates(propose_labels(store, classifier, current, num), as_json=json)
+        return
+    found = propose_first_labels(store, question, current, num)
+    if not json:
+        say(_why_these(question, [row.answer for row in current if row.question == question]))
+    _say_candidates(found, as_json=json)
+
+
+def _why_these(question: str, answers: Sequence[bool | None]) -> str:
+    return (
+        f"no classifier answers {question!r} yet, so these are typical images and ones unlike all "
+        f"known, in turns; known are {answers.count(True)} yes and {answers.count(False)} no, and "
+        "`ganime run` learns the question once enough of both are"
+    )
 
 
 def suspects(
@@ -171,29 +193,24 @@ def suspects(
 ) -> None:
     """Say which labels the classifier confidently contradicts: slips of the hand, or its errors."""
     store = open_workspace(workspace, debug=debug)
-    from ganime.classifiers.active import find_suspects
-
-    _say_candidates(find_suspects, store, question, num, as_json=json)
-
-
-def _say_candidates(
-    find: "Callable[..., Sequence[Candidate]]",
-    store: "Workspace",
-    question: str,
-    num: int,
-    *,
-    as_json: bool,
-) -> None:
-    """What a search among the newest classifier's scores and today's labels finds."""
-    from ganime.classifiers.active import newest_classifier
+    from ganime.classifiers.active import find_suspects, newest_classifier
     from ganime.store.labels import LabelLog
 
-    found = find(store, newest_classifier(store, question), LabelLog(store).current(), num)
+    classifier = newest_classifier(store, question)
+    current = LabelLog(store).current()
+    _say_candidates(find_suspects(store, classifier, current, num), as_json=json)
+
+
+def _say_candidates(found: "Sequence[Candidate]", *, as_json: bool) -> None:
     if as_json:
         say_json([asdict(item) for item in found])
     else:
-        lines = (f"{item.image_id[:12]} {item.score:.3f} {item.reason}" for item in found)
-        say(*(lines if found else ["none"]))
+        say(*(map(_line, found) if found else ["none"]))
+
+
+def _line(item: "Candidate") -> str:
+    score = "-" if item.score is None else f"{item.score:.3f}"
+    return f"{item.image_id[:12]} {score:5} {item.reason}"
 
 
 def _class_of(text: str) -> tuple[str, tuple[str, bool]]:

@@ -13,14 +13,20 @@ import numpy as np
 import pyarrow.compute as pc
 
 from ganime.classifiers import storage
-from ganime.classifiers.asking import Indices, Known, next_to_label, ways
+from ganime.classifiers.asking import Indices, Known, Way, next_to_label, ways
+from ganime.classifiers.head import Features
 from ganime.classifiers.logistic import Answers, Numbers
 from ganime.classifiers.training import gather_answers
 from ganime.errors import ConfigError
-from ganime.rows import LabelRow, ScoreRow
+from ganime.rows import FeatureRow, LabelRow, ScoreRow
 from ganime.store.lineage import crawled_images, crawls
 from ganime.store.manifest import Table, read_part
 from ganime.store.workspace import Workspace
+
+_FIRST: dict[Way, str] = {  # why, where there are no scores yet
+    "typical": "typical: many images are like it",
+    "unlike the known ones": "unlike the known ones: a kind that nobody may have answered yet",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +35,15 @@ class Candidate:
 
     Attributes:
         image_id: SHA-256 of the original.
-        score: The classifier's probability of yes, held out if it learned from the image, 0-1.
+        score: The classifier's probability of yes, held out if it learned from the image, 0-1;
+            None where there is no classifier.
         answer: The answer to check; None where one is asked for.
         by: Who gave it, person or tags; None where one is asked for.
         reason: Why it is worth a look, in words.
     """
 
     image_id: str
-    score: float
+    score: float | None
     answer: bool | None
     by: str | None
     reason: str
@@ -92,6 +99,17 @@ def newest_classifier(workspace: Workspace, question: str) -> str:
     Raises:
         ConfigError: none answered this question.
     """
+    found = find_classifier(workspace, question)
+    if found is None:
+        raise ConfigError(
+            f"no classifier in {workspace.describe()} answers {question!r}: run `ganime run` with "
+            "this question in classify.questions, and label some images if it says too few"
+        )
+    return found
+
+
+def find_classifier(workspace: Workspace, question: str) -> str | None:
+    """`newest_classifier`, or None where none answered this question yet."""
     folder = f"manifests/{ScoreRow.FOLDER}/{question}"
     newest: tuple[datetime, str] | None = None
     for key in workspace.list(folder, ".parquet"):
@@ -99,12 +117,7 @@ def newest_classifier(workspace: Workspace, question: str) -> str:
         if scored_at is not None:
             found = (scored_at, key.split("/")[3])
             newest = found if newest is None else max(newest, found)
-    if newest is None:
-        raise ConfigError(
-            f"no classifier in {workspace.describe()} answers {question!r}: run `ganime run` with "
-            "this question in classify.questions, and label some images if it says too few"
-        )
-    return newest[1]
+    return None if newest is None else newest[1]
 
 
 def find_suspects(
@@ -171,20 +184,12 @@ def propose_labels(
     settings = storage.load_settings(workspace, classifier_id)
     question = storage.load_question(workspace, classifier_id).question
     threshold = float(storage.load_figures(workspace, classifier_id)["threshold"])
-    answers = {
-        row.image_id: row.answer
-        for row in labels
-        if row.question == question and row.answer is not None
-    }
     table = Table(workspace, ScoreRow, f"{question}/{classifier_id}").read(["image_id", "score"])
     scored = dict(zip(table["image_id"].to_pylist(), table["score"].to_pylist(), strict=True))
     image_ids, features = storage.load_features(workspace, str(settings["features"]), scored)
-    new = np.array([image_id not in answers for image_id in image_ids], dtype=bool)
-    known = Known(
-        features[~new], np.array([answers[name] for name in image_ids if name in answers], bool)
-    )
+    new, known = _known(labels, question, image_ids, features)
     scores = np.array([scored[image_id] for image_id in image_ids])[new]
-    left = [image_id for image_id in image_ids if image_id not in answers]
+    left = np.array(image_ids, str)[new].tolist()
     asked = next_to_label(scores, features[new], num, seed, threshold, known)
     return [
         Candidate(
@@ -196,6 +201,67 @@ def propose_labels(
         )
         for i, way in zip(asked, cycle(ways(scores, known)), strict=False)
     ]
+
+
+def propose_first_labels(
+    workspace: Workspace,
+    question: str,
+    labels: Sequence[LabelRow],
+    num: int,
+    seed: int = 0,
+) -> list[Candidate]:
+    """Images to label while no classifier answers a question, the most telling first.
+
+    Args:
+        workspace: Where.
+        question: What is asked.
+        labels: People's current answers; images with one are not asked for again.
+        num: At most so many.
+        seed: See `next_to_label`.
+
+    Returns:
+        Images of the table of features that has most of them, without scores.
+
+    Raises:
+        ConfigError: no image has features yet.
+    """
+    image_ids, features = storage.load_features(workspace, _largest_scope(workspace))
+    new, known = _known(labels, question, image_ids, features)
+    left = np.array(image_ids, str)[new].tolist()
+    nothing = np.full(len(left), 0.5)
+    asked = next_to_label(nothing, features[new], num, seed, known=known)
+    return [
+        Candidate(left[i], None, None, None, _FIRST[way])
+        for i, way in zip(asked, cycle(ways(nothing, known)), strict=False)
+    ]
+
+
+def _known(
+    labels: Sequence[LabelRow], question: str, image_ids: Sequence[str], features: Features
+) -> tuple[Answers, Known]:
+    """Which images nobody answered [N], and those that somebody did."""
+    answers = {
+        row.image_id: row.answer
+        for row in labels
+        if row.question == question and row.answer is not None
+    }
+    new = np.array([image_id not in answers for image_id in image_ids], dtype=bool)
+    given = [answers[image_id] for image_id in image_ids if image_id in answers]
+    return new, Known(features[~new], np.array(given, bool))
+
+
+def _largest_scope(workspace: Workspace) -> str:
+    keys = workspace.list(f"manifests/{FeatureRow.FOLDER}", ".parquet")
+    scopes = sorted({key.split("/")[2] for key in keys})
+    counts = {
+        scope: len(Table(workspace, FeatureRow, scope).column("image_id")) for scope in scopes
+    }
+    if not any(counts.values()):
+        raise ConfigError(
+            f"no image in {workspace.describe()} has features, by which images to label are "
+            "chosen: run `ganime run`, which measures them"
+        )
+    return max(counts, key=lambda scope: counts[scope])
 
 
 def _contradiction(by: str, answer: bool, score: float, least: tuple[float, float]) -> str:

@@ -126,10 +126,22 @@ def ways(scores: Numbers, known: Known | None = None) -> tuple[Way, ...]:
         return _COLD
     if known is None:
         return _EVEN
-    yes, no = int(known.answers.sum()), int((~known.answers).sum())
-    if min(yes, no) > _RARE * (yes + no):
+    rarer = rarer_answer(int(known.answers.sum()), int((~known.answers).sum()))
+    if rarer is None:
         return _EVEN
-    return _YES_RARE if yes <= no else _NO_RARE  # what is asked for is seldom the rule
+    return _YES_RARE if rarer else _NO_RARE
+
+
+def rarer_answer(yes: int, no: int) -> bool | None:
+    """The answer of which too few are known; None where neither is rare.
+
+    Args:
+        yes: How many images were answered so.
+        no: How many otherwise.
+    """
+    if min(yes, no) > _RARE * (yes + no):
+        return None
+    return yes <= no  # where nothing is known: what is asked for is seldom the rule
 
 
 def _weight(

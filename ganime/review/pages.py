@@ -4,6 +4,7 @@ Images that come or get labelled meanwhile move no page: a page begins behind an
 number.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,11 +53,12 @@ def page(selection: Selection, sort: Sort, score: str | None, cursor: str | None
     return Page(rows, _cursor(selection.snapshot, order, rows[-1]) if more else None)
 
 
-def uncertain_first(snapshot: Snapshot, scores: Scores) -> npt.NDArray[np.int64]:
-    """All rows that have a score, the nearest to the threshold first."""
-    order = order_of(snapshot, "uncertain", scores.name).sorted
-    known = np.searchsorted(order, np.uint64(_LAST) << np.uint64(32))
-    return (order[:known] & np.uint64(_LAST)).astype(np.int64)
+def scored(snapshot: Snapshot, scores: Scores, sort: Sort) -> Iterator[npt.NDArray[np.int64]]:
+    """All rows that have a score, in an order of scores, a few at a time."""
+    order = order_of(snapshot, sort, scores.name).sorted
+    known = int(np.searchsorted(order, np.uint64(_LAST) << np.uint64(32)))
+    for start in range(0, known, _STEP):
+        yield (order[start : min(start + _STEP, known)] & np.uint64(_LAST)).astype(np.int64)
 
 
 @dataclass(frozen=True)

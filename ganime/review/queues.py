@@ -6,17 +6,19 @@ Statistical Inference", 1927.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from ganime.classifiers.asking import rarer_answer
 from ganime.classifiers.figures import wilson
-from ganime.review.answers import Answers
+from ganime.review.answers import NO, YES, Answers
 from ganime.review.cache import Snapshot
 from ganime.review.digests import Rows, rows_of
-from ganime.review.pages import uncertain_first
+from ganime.review.pages import Sort, scored
 from ganime.review.query import NotThereError, find_scores
 from ganime.review.schemas import Audit
 from ganime.review.verdict_columns import KEPT, newest_of
@@ -26,19 +28,28 @@ QueueName = Literal["most-uncertain", "suspects", "random-audit", "duplicates"]
 AUDIT: QueueName = "random-audit"  # how its answers say that they came about
 _KEEP = "keep"  # the question that any image may be asked
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, odd
-_AT_ONCE = 2_000  # candidates looked at; more than any page and all its leases
 
 
 def most_uncertain(
     snapshot: Snapshot, answers: Answers, question: str, avoid: set[str]
 ) -> Iterator[int]:
-    """Rows without an answer, the nearest to the threshold first, one of each group of copies."""
+    """Rows without an answer, the most telling first, one of each group of copies.
+
+    Those nearest to the threshold; while one answer is rare, the likeliest of that answer take
+    turns with them. A threshold that was learned from few yes lies anywhere, and what is near it
+    may all be no, see `ganime.classifiers.asking`.
+    """
     scores = find_scores(snapshot, question)
     states = answers.states(snapshot.ids, question)
+    orders = [_unanswered(scored(snapshot, scores, "uncertain"), states)]
+    rare = rarer_answer(*(int(np.count_nonzero(states == said)) for said in (YES, NO)))
+    if rare is not None:
+        likely: Sort = "highest" if rare == scores.above else "lowest"  # yes is what a rule drops
+        orders.insert(0, _unanswered(scored(snapshot, scores, likely), states))
     leaders = snapshot.groups["decisions"]["kept_instead"]
     taken = set(rows_of(snapshot.ids, sorted(avoid)).tolist()) if avoid else set()
     seen = {int(leaders[row]) if leaders[row] >= 0 else row for row in taken if row >= 0}
-    for row in _unanswered(uncertain_first(snapshot, scores), states):
+    for row in chain.from_iterable(zip(*orders, strict=False)):
         leader = int(leaders[row]) if leaders[row] >= 0 else row
         if leader not in seen:
             seen.add(leader)
@@ -91,7 +102,7 @@ def duplicates(
     rows, counts = np.unique(leaders[leaders >= 0], return_counts=True)
     order = rows[np.argsort(-counts, kind="stable")].astype(np.int64)
     states = answers.states(snapshot.ids, question)
-    return _unanswered(order, states)
+    return _unanswered([order], states)
 
 
 def members(snapshot: Snapshot, row: int) -> tuple[int, list[int]]:
@@ -144,7 +155,6 @@ def _drawn(snapshot: Snapshot) -> npt.NDArray[np.uint64]:
     return middle * _SPREAD
 
 
-def _unanswered(rows: Rows, states: npt.NDArray[np.int8]) -> Iterator[int]:
-    for start in range(0, len(rows), _AT_ONCE):
-        some = rows[start : start + _AT_ONCE]
+def _unanswered(batches: Iterable[Rows], states: npt.NDArray[np.int8]) -> Iterator[int]:
+    for some in batches:
         yield from some[states[some] == 0].tolist()

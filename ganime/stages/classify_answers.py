@@ -32,7 +32,7 @@ from ganime.store.manifest import Manifest, Provenance, Table
 from ganime.store.pixels import PaddedPixels
 from ganime.store.workspace import Workspace
 
-HEAD_REVISION = 2  # raise it whenever heads or their scores change: cached ones then expire
+HEAD_REVISION = 3  # raise it whenever heads or their scores change: cached ones then expire
 _LOADED = 500  # images in memory at once while a network scores them
 log = logging.getLogger(__name__)
 

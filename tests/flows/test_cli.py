@@ -8,14 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
+import pyarrow as pa
 import pytest
 from cyclopts import App
 from PIL import Image
 
 from flows import cli
 from flows.cli.app import COMMANDS, app
+from ganime.config import Config
+from ganime.rows import FeatureRow, PostRow
 from ganime.stages import crawl
 from ganime.store.labels import LabelLog
+from ganime.store.manifest import Provenance, Table, schema_of
 from ganime.store.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
@@ -128,7 +132,9 @@ WRONG_HERE = [
     (["diff", "a", "b"], "no dataset is 'a'; "),
     (["curate"], "which dataset? "),
     (["curate", "--set", "chibi=7"], "--set chibi=7: wanted RULE.OPTION=VALUE"),
-    (["labels", "next", "chibi"], "no classifier in"),
+    (["labels", "next", "chibi"], "has features, by which images to label are chosen"),
+    (["labels", "next", "Chi bi"], "QUESTION: the question is"),
+    (["labels", "suspects", "chibi"], "no classifier in"),
     (["labels", "suspects", "chibi", "--num", "0"], "--num. Must be >= 1"),
     (["labels", "import", "art"], "give question and answer by folder"),
     (["labels", "import", "none.csv"], "cannot read the labels in none.csv"),
@@ -185,6 +191,28 @@ def test_a_reader_that_has_seen_enough_is_no_error(crawled: Workspace) -> None:
         check=False,
     )
     assert found.stderr == ""
+
+
+def test_labels_are_asked_for_before_a_classifier_is_there(
+    crawled: Workspace, call: Ganime
+) -> None:
+    ids = sorted(Table(crawled, PostRow).column("image_id"))
+    features = [[0.0, 1.0], [0.0, 1.1], [5.0, 0.0]]
+    rows = pa.table([ids, features, ["a run"] * 3], schema=schema_of(FeatureRow))
+    provenance = Provenance(stage="classify", revision=1, config=Config(), run_id="a run")
+    Table(crawled, FeatureRow, "some").write("all", rows, provenance)
+    assert call("label", ids[0], "yes", "--question", "chibi")[0] == 0
+
+    code, said, _ = call("labels", "next", "chibi")
+
+    assert code == 0
+    first, *lines = said.splitlines()
+    assert "no classifier answers 'chibi' yet" in first
+    assert "known are 1 yes and 0 no" in first
+    assert {line.split()[0] for line in lines} == {name[:12] for name in ids[1:]}
+    assert lines[0].split(maxsplit=2)[1:] == ["-", "typical: many images are like it"]
+    told = json.loads(call("labels", "next", "chibi", "--json", "--num", "1")[1])
+    assert [(one["score"], one["answer"]) for one in told] == [(None, None)]
 
 
 LIGHT = [

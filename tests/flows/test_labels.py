@@ -72,8 +72,8 @@ def test_folders_named_by_class_are_labels(
     assert "wanted name=question:yes" in wrong.stderr
 
 
-def test_without_a_classifier_nothing_can_be_proposed(crawled: Workspace, command: Any) -> None:
+def test_without_features_nothing_can_be_proposed(crawled: Workspace, command: Any) -> None:
     done = command.run("labels", "next", "chibi", "-w", crawled.url)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    assert "chibi" in done.stderr
+    assert "run `ganime run`, which measures them" in done.stderr

@@ -11,7 +11,7 @@ import { question, questions, scoreInfo } from "./session.js";
 import { groupOf } from "./story.js";
 
 const QUEUES = {
-  "most-uncertain": ["Most uncertain", "Nearest to the threshold first: where an answer teaches most."],
+  "most-uncertain": ["Most uncertain", "Nearest to the threshold, and likely ones while an answer is rare: these teach most."],
   suspects: ["Suspects", "Answers that the newest classifier contradicts: is the answer right?"],
   "random-audit": ["Random audit", "Drawn at random: only these tell how right the decisions are."],
   duplicates: ["Duplicates", "Largest groups first: is the one that stays worth keeping?"],

@@ -9,8 +9,10 @@ import pytest
 
 from ganime.classifiers.active import (
     class_thresholds,
+    find_classifier,
     find_suspects,
     newest_classifier,
+    propose_first_labels,
     propose_labels,
     suspects,
 )
@@ -154,6 +156,7 @@ def test_wrong_tags_and_labels_of_a_workspace_are_found(fitted: Fitted) -> None:
     assert all(by[image_id] == "tags" for image_id in fitted.wrong_tags & by.keys())
     worst = found[0]
     assert worst.answer is not None
+    assert worst.score is not None
     assert (worst.score > 0.5) != worst.answer
     assert worst.reason.startswith(("the tags say ", "a person says "))
 
@@ -201,7 +204,44 @@ def test_an_answer_taken_back_is_asked_for_again_and_one_yes_among_many_no_asks_
 
     assert back.image_id in {candidate.image_id for candidate in found}
     assert found[0].reason.startswith("likely yes: score ")
+    assert found[0].score is not None
     assert found[0].score > 0.8
+
+
+def test_before_a_classifier_typical_images_and_unlike_ones_are_asked_for(fitted: Fitted) -> None:
+    assert find_classifier(fitted.workspace, "ball") is None
+    known = [replace(row, question="ball") for row in fitted.labels]
+
+    found = propose_first_labels(fitted.workspace, "ball", known, num=8)
+
+    chosen = [candidate.image_id for candidate in found]
+    assert len(set(chosen)) == 8
+    assert not set(chosen) & {row.image_id for row in known}
+    ways = [candidate.reason.partition(":")[0] for candidate in found]
+    assert ways == ["typical", "unlike the known ones"] * 4
+    assert {candidate.score for candidate in found} == {None}
+    kinds = {bool(fitted.truth[IDS.index(image_id)]) for image_id in chosen}
+    assert kinds == {True, False}  # both clusters
+    again = propose_first_labels(fitted.workspace, "ball", fitted.labels, num=8)
+    assert set(chosen) != {candidate.image_id for candidate in again}  # answers to another question
+    every = propose_first_labels(fitted.workspace, "ball", known, num=10**6)
+    assert [candidate.image_id for candidate in every[:8]] == chosen
+    assert len(every) == COUNT - len(known)
+
+
+def test_of_two_tables_of_features_the_one_with_most_images_is_asked_from(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    provenance = Provenance(stage="classify", revision=1, config=Config(), run_id="run")
+    for scope, count in (("old", 3), ("whole", 9), ("young", 3)):
+        features = np.random.default_rng(0).normal(size=(count, 4)).astype(np.float32)
+        rows = pa.table(
+            [IDS[:count], features.tolist(), ["run"] * count], schema=schema_of(FeatureRow)
+        )
+        Table(workspace, FeatureRow, scope).write("all", rows, provenance)
+
+    found = propose_first_labels(workspace, "ball", [], num=20)
+
+    assert {candidate.image_id for candidate in found} == set(IDS[:9])
 
 
 def test_the_newest_classifier_of_a_question_is_found(tmp_path: Path) -> None:
@@ -216,5 +256,7 @@ def test_a_question_or_classifier_that_is_not_there_is_named(tmp_path: Path) -> 
     workspace = Workspace(str(tmp_path))
     with pytest.raises(ConfigError, match="answers 'disc': run `ganime run`"):
         newest_classifier(workspace, "disc")
+    with pytest.raises(ConfigError, match=r"has features, .* run `ganime run`"):
+        propose_first_labels(workspace, "disc", [], 3)
     with pytest.raises(StoreError, match="cannot read"):
         propose_labels(workspace, "nothing", [], 3)

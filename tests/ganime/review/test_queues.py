@@ -1,14 +1,23 @@
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from httpx import Client
 
 from ganime.classifiers.figures import wilson
+from ganime.classifiers.storage import score_rows
+from ganime.config import Config
 from ganime.review.leases import Leases
+from ganime.review.service import Service
+from ganime.rows import ImageRow, ScoreRow
+from ganime.store.labels import Answer, LabelLog
+from ganime.store.manifest import Provenance, Table
+from ganime.store.workspace import Workspace
 
 Label = Callable[..., httpx.Response]
 
@@ -37,7 +46,17 @@ def test_two_people_are_never_handed_the_same_image(
     assert again == anns  # a page that is reloaded
 
 
-def test_unsure_images_come_first_and_one_of_each_group_of_copies(client: Client) -> None:
+def say(client: Client, label: Label, answers: list[bool]) -> None:
+    """Answers to chibi, of images that are drawn at random."""
+    drawn = ask(client, "random-audit", question="keep", num=len(answers))
+    for one, answer in zip(drawn, answers, strict=True):
+        assert label(one["id"], answer, question="chibi").status_code == 200
+
+
+def test_unsure_images_come_first_and_one_of_each_group_of_copies(
+    client: Client, label: Label
+) -> None:
+    say(client, label, [True, False, True, False])
     items = ask(client, "most-uncertain", question="chibi", num=30)
     distances = [round(abs(one["scores"]["chibi"] - 0.6), 5) for one in items]
     assert distances == sorted(distances)
@@ -45,6 +64,61 @@ def test_unsure_images_come_first_and_one_of_each_group_of_copies(client: Client
     for one in items:
         group = client.get(f"/api/images/{one['id']}").json()["duplicates"]
         assert group is None or len(ids & set(group["members"])) == 1
+
+
+@pytest.mark.parametrize("rare", [True, False])
+def test_likely_ones_of_a_rare_answer_take_turns_with_unsure_ones(
+    client: Client, label: Label, rare: bool
+) -> None:
+    say(client, label, [rare, *[not rare] * 5])
+    items = ask(client, "most-uncertain", question="chibi", num=10)
+    scores = [one["scores"]["chibi"] for one in items]
+    assert scores[::2] == sorted(scores[::2], reverse=rare)
+    distances = [round(abs(score - 0.6), 5) for score in scores[1::2]]
+    assert distances == sorted(distances)
+    assert len({one["id"] for one in items}) == 10
+    again = ask(client, "most-uncertain", question="chibi", num=10)
+    assert [one["id"] for one in again] == [one["id"] for one in items]
+
+
+def test_a_rare_kind_is_shown_although_its_threshold_is_far_off(
+    workspace: Workspace, serve_with: Callable[..., Any]
+) -> None:
+    ids = sorted(workspace_ids(workspace))
+    # Two yes among the answers, too few to place a threshold: it lies where the no are.
+    kind, others = ids[::6], [name for name in ids if name not in ids[::6]]
+    scores = dict.fromkeys(kind, 0.99) | {name: i / 500 for i, name in enumerate(others)}
+    known = kind[:2] + others[::6]
+    classify(workspace, "doll", scores, threshold=0.03)
+    LabelLog(workspace).append(
+        [Answer(image_id=name, question="doll", answer=name in kind) for name in known],
+        by="ada",
+        how="by hand",
+    )
+    with (
+        serve_with(Service(workspace)) as url,
+        Client(base_url=url, headers={"X-Ganime": "review"}, timeout=30) as client,
+    ):
+        items = ask(client, "most-uncertain", question="doll", num=12)
+    found = {one["id"] for one in items} & set(kind)
+    by_threshold = sorted(set(ids) - set(known), key=lambda name: abs(scores[name] - 0.03))
+    assert len(found) >= 5
+    assert not set(by_threshold[:12]) & set(kind)  # what the nearest to it alone would show
+
+
+def workspace_ids(workspace: Workspace) -> set[str]:
+    return set(Table(workspace, ImageRow).column("image_id"))
+
+
+def classify(
+    workspace: Workspace, question: str, scores: dict[str, float], threshold: float
+) -> None:
+    """Scores and a threshold, as a classifier leaves them."""
+    provenance = Provenance(stage="test", revision=1, config=Config(), run_id="run")
+    rows = score_rows(question, "rare0001", list(scores), np.array(list(scores.values())), "run")
+    Table(workspace, ScoreRow, f"{question}/rare0001").write("scores", rows, provenance)
+    figures = {"question": question, "threshold": threshold}
+    workspace.write_text("classifiers/rare0001/figures.json", json.dumps(figures))
 
 
 def test_an_answered_image_is_not_asked_for_again(client: Client, label: Label) -> None:
