@@ -79,7 +79,7 @@ import sys
 import torch
 from ganime.store.workspace import Workspace
 from ganime.studio.models import Models
-from ganime.studio.serve import StudioConfig, server_of
+from ganime.studio.serve import StudioConfig, server_of, share_interpreter
 from ganime.studio.service import Service
 from ganime.studio.torch_engine import load
 from ganime.web.server import address, listen
@@ -99,6 +99,7 @@ listener = listen(config)
 models = Models(Workspace(sys.argv[1]), open_engine=opened)
 service = Service(models, most_waiting=waiting)
 service.models.opened("")
+share_interpreter()
 server = server_of(service, config, "")
 print(address(config, listener.getsockname()[1], ""), flush=True)
 server.run(sockets=[listener])

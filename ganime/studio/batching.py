@@ -61,7 +61,8 @@ class Batcher:
     Args:
         most_waiting: Images that may wait; beyond, a request is refused at once.
         wait_s: How long to wait for company [s]. While a batch is drawn the next one gathers, so
-            under load nothing waits for longer than that.
+            under load nothing waits for longer than that; after an image that was drawn alone the
+            next one does not wait at all, as whoever asks seems to be the only one.
         meters: What is counted.
         most_together: Images of one batch at most; None for the engine's own number. With 1 every
             image is a batch of its own, which benchmarks compare with.
@@ -78,7 +79,7 @@ class Batcher:
         self._most_together = most_together
         self._items: deque[_Item] = deque()
         self._changed = threading.Condition()
-        self._is_open = True
+        self._is_open, self._was_alone = True, False
         self._image_s = FIRST_GUESS_S
         self._finishers = ThreadPoolExecutor(FINISHERS, "ganime-studio-finish")
         self._thread = threading.Thread(target=self._work, name="ganime-studio", daemon=True)
@@ -140,11 +141,13 @@ class Batcher:
                     continue
                 first = self._items[0]
                 most = self._most_together or first.job.engine.batches[-1]
-                self._changed.wait_for(
-                    lambda most=most: len(self._items) >= most or not self._is_open,  # type: ignore[misc]
-                    max(0.0, first.since + self._wait_s - time.monotonic()),
-                )
+                if not self._was_alone:
+                    self._changed.wait_for(
+                        lambda most=most: len(self._items) >= most or not self._is_open,  # type: ignore[misc]
+                        max(0.0, first.since + self._wait_s - time.monotonic()),
+                    )
                 if batch := self._take(first.job.engine, most):
+                    self._was_alone = len(batch) == 1
                     return batch
         return []
 

@@ -182,6 +182,6 @@ def batch_of(resolution: int) -> int:
 
 
 def sizes_for(resolution: int) -> list[int]:
-    """Sizes of batches on a CPU that may draw the same: powers of two, `batch_of` among them."""
-    most = max(batch_of(resolution), min(LARGEST_SIZE, LARGEST_PIXELS // resolution**2))
+    """Sizes of batches on a CPU that may draw the same: powers of two."""
+    most = max(1, min(LARGEST_SIZE, LARGEST_PIXELS // resolution**2))
     return [2**power for power in range(most.bit_length())]

@@ -9,6 +9,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ganime.gans.modulated import spread_kernel
 
+LANES = 16  # channels that a kernel computes at a time, be they wanted or not
 ROWS = 8  # of a product: the least for which libraries take the kernels of large ones
 
 
@@ -82,9 +83,11 @@ def _is_plain_3x3(layer: nn.Module) -> bool:
     )
 
 
-def _doubling_conv(conv: nn.Module) -> nn.ConvTranspose2d:
+def _doubling_conv(conv: nn.Module) -> nn.Module:
     """What doubles the side and convolves at once; see `spread_kernel`."""
     assert isinstance(conv, nn.Conv2d)  # nothing else is a plain 3x3 convolution
+    if 4 * conv.out_channels <= LANES:
+        return _shuffled_conv(conv)
     num_in, num_out, has_bias = conv.in_channels, conv.out_channels, conv.bias is not None
     made = nn.ConvTranspose2d(num_in, num_out, 4, 2, 1, bias=has_bias).to(conv.weight)
     with torch.no_grad():
@@ -92,3 +95,23 @@ def _doubling_conv(conv: nn.Module) -> nn.ConvTranspose2d:
         if conv.bias is not None and made.bias is not None:
             made.bias.copy_(conv.bias)
     return made.train(conv.training).requires_grad_(False)
+
+
+def _shuffled_conv(conv: nn.Conv2d) -> nn.Sequential:
+    """The four pixels that come of each, as channels, then side by side (Shi et al. 1609.05158).
+
+    Three colours would leave most lanes of the transposed convolution idle; twelve channels do not,
+    and though half of the weights are zeros, this takes two thirds of its time.
+    """
+    num_in, num_out, has_bias = conv.in_channels, conv.out_channels, conv.bias is not None
+    made = nn.Conv2d(num_in, 4 * num_out, 3, padding=1, bias=has_bias).to(conv.weight)
+    # Above and left of a doubled pixel, the kernel's first line meets the pixel before; the other
+    # two meet this one. Below and right it is the other way round.
+    meets = torch.tensor([[[1, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]])
+    meets = meets.to(conv.weight)
+    with torch.no_grad():
+        spread = torch.einsum("oikl,apk,bql->oabipq", conv.weight, meets, meets)
+        made.weight.copy_(spread.reshape(4 * num_out, num_in, 3, 3))
+        if conv.bias is not None and made.bias is not None:
+            made.bias.copy_(conv.bias.repeat_interleave(4))
+    return nn.Sequential(made, nn.PixelShuffle(2)).train(conv.training).requires_grad_(False)

@@ -1,5 +1,6 @@
 """Run the studio: settings, and what `ganime studio` starts."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from ganime.studio.packaged import PackagedModel
 from ganime.studio.service import Service
 from ganime.web import server as web
 from ganime.web.server import WebConfig, address, listen, token_for
+
+SWITCH_S = 5e-4  # a layer of a small batch takes about as long
 
 
 class StudioConfig(WebConfig):
@@ -58,11 +61,21 @@ def serve(
     try:
         with listen(config) as listener:
             service.models.opened("")  # whoever comes first does not wait for the weights
+            share_interpreter()
             server = server_of(service, config, token)
             say(address(config, listener.getsockname()[1], token))
             server.run(sockets=[listener])
     finally:
         service.close()
+
+
+def share_interpreter() -> None:
+    """Let the thread that draws and the one that talks take turns more often than by default.
+
+    Each layer gives Python's lock away and wants it back when it is done: beside a busy server it
+    would wait for it as long as it computes.
+    """
+    sys.setswitchinterval(SWITCH_S)
 
 
 def service_of(source: Workspace | Path, config: StudioConfig) -> Service:

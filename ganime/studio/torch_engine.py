@@ -7,7 +7,7 @@ import torch
 
 from ganime.gans import StyleNetwork
 from ganime.store.workspace import Workspace
-from ganime.studio.engine import GPU_BATCH, Floats, Pixels, batch_of, sizes_for, tags_under
+from ganime.studio.engine import GPU_BATCH, Floats, Pixels, sizes_for, tags_under
 from ganime.studio.folding import folded
 from ganime.training.generator import Generator
 from ganime.training.snapshot import load_generator
@@ -72,12 +72,13 @@ class TorchEngine:
 
     @torch.no_grad()
     def _equal_sizes(self) -> list[int]:
-        """Sizes of batches that draw the same bits as batches of `batch_of`.
+        """Sizes of batches that draw the same bits as one image alone.
 
-        Kernels are chosen by shape and add in an order of their own: one that differs shows in
-        every fourth number, so a few images tell.
+        One person who moves a slider is who waits, so one alone is always among them. Kernels are
+        chosen by shape and add in an order of their own: one that differs shows in every fourth
+        number, so a few images tell.
         """
-        sizes, usual = sizes_for(self.resolution), batch_of(self.resolution)
+        sizes = sizes_for(self.resolution)
         num = sizes[-1]
         tags = self._blueprint.tags(num, 0)
         codes = self._generator.codes(self._blueprint.latents(num, 0), tags, truncation=1.0)
@@ -89,8 +90,8 @@ class TorchEngine:
                 [render(network, codes[at], None if tags is None else tags[at]) for at in parts]
             )
 
-        expected = drawn(usual)
-        return [size for size in sizes if size == usual or torch.equal(drawn(size), expected)]
+        expected = drawn(1)
+        return [size for size in sizes if size == 1 or torch.equal(drawn(size), expected)]
 
     def _tensor(self, tags: Floats) -> torch.Tensor | None:
         return torch.from_numpy(tags) if self.tag_names else None
