@@ -17,11 +17,14 @@ second of CPU time, medians of the rounds. Peers:
 import argparse
 import itertools
 import json
+import multiprocessing
+import re
 import statistics
 import sys
 import time
 import types
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,43 +78,13 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     figures: dict[str, float] = {}
-    paper = Dcgan.parse(PAPER)
-    figures |= compare(
-        "DCGAN of the paper's size, batch 64",
-        {"ours": ours(paper, 64), "plain": plain(paper, 64)},
-        chosen.rounds,
-        goal=2.7,
-    )
-    exact = R3gan(penalty_method="exact", penalty_share=1.0)
-    figures |= compare(
-        "R3GAN, batch 32",
-        {"ours": ours(R3gan(), 32), "plain": plain(exact, 32)},
-        chosen.rounds,
-        goal=5.0,
-    )
-    figures |= compare(
-        "R3GAN beside the plain DCGAN, batch 64",
-        {"ours": ours(R3gan(), 64), "plain DCGAN": plain(paper, 64)},
-        chosen.rounds,
-        goal=0.8,
-    )
-    figures |= compare(
-        "FastGAN beside the plain DCGAN, batch 64",
-        {"ours": ours(FastGan(), 64), "plain DCGAN": plain(paper, 64)},
-        chosen.rounds,
-        goal=0.8,
-    )
-    peer = stylegan2_pytorch(32)
-    if peer is None:
-        print("stylegan2-pytorch is not installed: left out (pip install stylegan2-pytorch)")
-    else:
-        sized = StyleGan2.parse(json.loads(STYLEGAN2))
-        figures |= compare(
-            "StyleGAN2, batch 32",
-            {"ours": ours(sized, 32), "stylegan2-pytorch": peer},
-            chosen.rounds,
-            goal=3.0,
-        )
+    for title, factories, goal in COMPARISONS:
+        made = {name: factory() for name, factory in factories.items()}
+        programs = {name: program for name, program in made.items() if program is not None}
+        if len(programs) < len(factories):
+            print(f"\n{title}: stylegan2-pytorch is not installed, see the top of this file")
+        else:
+            figures |= compare(title, programs, chosen.rounds, goal)
     if chosen.json:
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n")
 
@@ -132,10 +105,37 @@ def compare(title: str, programs: dict[str, Program], rounds: int, goal: float) 
     medians = {name: statistics.median(found) for name, found in speeds.items()}
     for name, program in programs.items():
         size = " + ".join(f"{number / 1e6:.2f}M" for number in program.parameters)
-        print(f"  {name:20s} {medians[name]:8.1f} images per CPU second   {size} parameters")
+        memory = memory_mb(title, name)
+        print(
+            f"  {name:20s} {medians[name]:8.1f} images per CPU second   {size} parameters   "
+            f"{memory:5.0f} MB"
+        )
     mine, other = list(medians.values())[:2]
     print(f"  ratio {mine / other:.2f}, goal {goal}")
     return {f"{title}: {name}": value for name, value in medians.items()}
+
+
+def memory_mb(title: str, name: str) -> float:
+    """What a program's networks, gradients, averages and maps take, in a process of its own."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_memory_mb, title, name).result()
+
+
+def _memory_mb(title: str, name: str) -> float:
+    torch.set_num_threads(1)
+    (factory,) = (made[name] for one, made, _ in COMPARISONS if one == title)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten (proc(5))
+    before = _peak_mb()
+    program = factory()
+    assert program is not None
+    for _ in range(2):
+        program.step()
+    return _peak_mb() - before
+
+
+def _peak_mb() -> float:
+    (line,) = re.findall(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    return int(line) / 1024
 
 
 def ours(recipe: Recipe, batch: int) -> Program:
@@ -247,6 +247,39 @@ def _images() -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 # The peer has 13.3M + 22.7M parameters at 64 px with its own capacity of 16; this 15.5M + 20.9M.
 STYLEGAN2 = '{"channel_base": 4096, "channel_max": 704}'
+_PAPER = Dcgan.parse(PAPER)
+_EXACT = R3gan(penalty_method="exact", penalty_share=1.0)
+# Titles, what is compared, ours first, and the ratio wanted.
+COMPARISONS: list[tuple[str, dict[str, Callable[[], Program | None]], float]] = [
+    (
+        "DCGAN of the paper's size, batch 64",
+        {"ours": lambda: ours(_PAPER, 64), "plain": lambda: plain(_PAPER, 64)},
+        2.7,
+    ),
+    (
+        "R3GAN, batch 32",
+        {"ours": lambda: ours(R3gan(), 32), "plain": lambda: plain(_EXACT, 32)},
+        5.0,
+    ),
+    (
+        "R3GAN beside the plain DCGAN, batch 64",
+        {"ours": lambda: ours(R3gan(), 64), "plain DCGAN": lambda: plain(_PAPER, 64)},
+        0.8,
+    ),
+    (
+        "FastGAN beside the plain DCGAN, batch 64",
+        {"ours": lambda: ours(FastGan(), 64), "plain DCGAN": lambda: plain(_PAPER, 64)},
+        0.8,
+    ),
+    (
+        "StyleGAN2, batch 32",
+        {
+            "ours": lambda: ours(StyleGan2.parse(json.loads(STYLEGAN2)), 32),
+            "stylegan2-pytorch": lambda: stylegan2_pytorch(32),
+        },
+        3.0,
+    ),
+]
 
 
 if __name__ == "__main__":
