@@ -4,7 +4,7 @@ Suspects: Northcutt, Jiang, Chuang 2021, "Confident Learning: Estimating Uncerta
 Labels", arXiv 1911.00068. What to label next is chosen by `ganime.classifiers.asking`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import cycle
@@ -189,17 +189,16 @@ def propose_labels(
     image_ids, features = storage.load_features(workspace, str(settings["features"]), scored)
     new, known = _known(labels, question, image_ids, features)
     scores = np.array([scored[image_id] for image_id in image_ids])[new]
-    left = np.array(image_ids, str)[new].tolist()
     asked = next_to_label(scores, features[new], num, seed, threshold, known)
     return [
         Candidate(
-            left[i],
-            float(scores[i]),
+            image_id,
+            scored[image_id],
             None,
             None,
-            f"{way}: score {scores[i]:.2f}, yes is above {threshold:.2f}",
+            f"{way}: score {scored[image_id]:.2f}, yes is above {threshold:.2f}",
         )
-        for i, way in zip(asked, cycle(ways(scores, known)), strict=False)
+        for image_id, way in _with_ways(image_ids, new, asked, ways(scores, known))
     ]
 
 
@@ -227,12 +226,11 @@ def propose_first_labels(
     """
     image_ids, features = storage.load_features(workspace, _largest_scope(workspace))
     new, known = _known(labels, question, image_ids, features)
-    left = np.array(image_ids, str)[new].tolist()
-    nothing = np.full(len(left), 0.5)
+    nothing = np.full(int(new.sum()), 0.5)
     asked = next_to_label(nothing, features[new], num, seed, known=known)
     return [
-        Candidate(left[i], None, None, None, _FIRST[way])
-        for i, way in zip(asked, cycle(ways(nothing, known)), strict=False)
+        Candidate(image_id, None, None, None, _FIRST[way])
+        for image_id, way in _with_ways(image_ids, new, asked, ways(nothing, known))
     ]
 
 
@@ -250,9 +248,16 @@ def _known(
     return new, Known(features[~new], np.array(given, bool))
 
 
+def _with_ways(
+    image_ids: Sequence[str], new: Answers, asked: Indices, turns: Sequence[Way]
+) -> Iterator[tuple[str, Way]]:
+    """Chosen among the new images, by their place there, each with the way that chose it."""
+    places = np.flatnonzero(new)[asked]
+    return zip((image_ids[i] for i in places), cycle(turns), strict=False)
+
+
 def _largest_scope(workspace: Workspace) -> str:
-    keys = workspace.list(f"manifests/{FeatureRow.FOLDER}", ".parquet")
-    scopes = sorted({key.split("/")[2] for key in keys})
+    scopes = sorted(storage.feature_scopes(workspace))
     counts = {
         scope: len(Table(workspace, FeatureRow, scope).column("image_id")) for scope in scopes
     }

@@ -101,15 +101,14 @@ def next_to_label(
         return np.empty(0, np.int64)
     rng = np.random.default_rng(seed)
     places, known_places, sample = _places(features, known, rng)
-    weights = {
-        way: _weight(way, scores, threshold, places, sample) for way in set(ways(scores, known))
-    }
+    turns = ways(scores, known)
+    weights = {way: _weight(way, scores, threshold, places, sample) for way in set(turns)}
     nearest = np.full(len(places), np.inf, np.float32)
     for start in range(0, len(known_places), _AT_ONCE):
         far = _distances(places, known_places[start : start + _AT_ONCE])
         nearest = np.minimum(nearest, far.min(axis=1))
     chosen = np.empty(num, np.int64)
-    for i, way in enumerate(islice(cycle(ways(scores, known)), num)):
+    for i, way in enumerate(islice(cycle(turns), num)):
         if np.isinf(nearest[0]):  # nothing is known, so nothing is far from it
             best = int(rng.choice(len(places), p=weights[way] / weights[way].sum()))
         else:

@@ -176,6 +176,12 @@ def load_question(workspace: Workspace, classifier_id: str) -> QuestionConfig:
     return QuestionConfig.parse(asked)
 
 
+def feature_scopes(workspace: Workspace) -> dict[str, str]:
+    """A key of the features of each scope: one of its parts, which all tell what measured them."""
+    keys = workspace.list(f"manifests/{FeatureRow.FOLDER}", ".parquet")
+    return {key.split("/")[2]: key for key in keys}
+
+
 def load_features(
     workspace: Workspace, scope: str, image_ids: Iterable[str] | None = None
 ) -> tuple[list[str], Features]:

@@ -9,6 +9,7 @@ Neural Networks for Document Processing, 2006) make the product; laying them bac
 transposed convolution. Networks that are not being trained convolve as ever.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -34,7 +35,7 @@ class Conv2d(nn.Conv2d):
         """[B, I, H, W] -> [B, O, H', W']."""
         if not _is_plain(self):
             return super().forward(x)
-        _, stride, padding = _window(self)
+        stride, padding = self.stride[0], int(self.padding[0])
         return conv2d(x, self.weight, self.bias, stride, padding, training=self.training)
 
 
@@ -45,7 +46,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         """[B, I, H, W] -> [B, O, H', W']."""
         if output_size is not None or any(self.output_padding) or not _is_plain(self):
             return super().forward(x, output_size)
-        _, stride, padding = _window(self)
+        stride, padding = self.stride[0], int(self.padding[0])
         return conv_transpose2d(x, self.weight, self.bias, stride, padding, training=self.training)
 
 
@@ -72,7 +73,7 @@ def conv2d(
         [B, O, H', W'].
     """
     window = Window(weight.shape[2], stride, padding)
-    if not (training and _pays(x, weight, _num_places(x.shape[2:], window))):
+    if not (training and _pays(x, weight, window, math.prod(_sides(x.shape[2:], window)))):
         return F.conv2d(x, weight, bias, stride, padding)
     return as_product(x.to(torch.bfloat16), weight.to(torch.bfloat16), bias, window)
 
@@ -88,7 +89,7 @@ def conv_transpose2d(
 ) -> Tensor:
     """`F.conv_transpose2d`, as a product where that pays; see `conv2d`, but weight [I, O, k, k]."""
     window = Window(weight.shape[2], stride, padding)
-    if not (training and _pays(x, weight, x.shape[2] * x.shape[3])):
+    if not (training and _pays(x, weight, window, math.prod(x.shape[2:]))):
         return F.conv_transpose2d(x, weight, bias, stride, padding)
     return as_transposed_product(x.to(torch.bfloat16), weight.to(torch.bfloat16), bias, window)
 
@@ -156,17 +157,14 @@ class _LaidBack(torch.autograd.Function):
         return _Patches.apply(gradient, ctx.window), None, None  # type: ignore[no-untyped-call]
 
 
-def _pays(x: Tensor, weight: Tensor, num_places: int) -> bool:
+def _pays(x: Tensor, weight: Tensor, window: Window, num_places: int) -> bool:
+    if window.kernel % window.stride:  # patches could not be laid back in whole steps
+        return False
     if x.device.type != "cpu" or num_places > MOST_PLACES or weight.numel() < FEWEST_WEIGHTS:
         return False
     if torch.is_autocast_enabled("cpu"):
         return torch.get_autocast_dtype("cpu") is torch.bfloat16
     return x.dtype is torch.bfloat16
-
-
-def _num_places(sides: torch.Size, window: Window) -> int:
-    high, wide = _sides(sides, window)
-    return high * wide
 
 
 def _sides(sides: tuple[int, ...], window: Window) -> tuple[int, int]:
@@ -176,15 +174,10 @@ def _sides(sides: tuple[int, ...], window: Window) -> tuple[int, int]:
     return high, wide
 
 
-def _window(layer: nn.Conv2d | nn.ConvTranspose2d) -> Window:
-    return Window(layer.kernel_size[0], layer.stride[0], int(layer.padding[0]))
-
-
 def _is_plain(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
     """Whether a layer is one of what is said here: square, whole, not spread out."""
     return (
         layer.groups == 1
-        and layer.kernel_size[0] % layer.stride[0] == 0
         and layer.padding_mode == "zeros"
         and not isinstance(layer.padding, str)
         and layer.dilation == (1, 1)

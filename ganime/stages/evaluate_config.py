@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ganime.backbones import BackboneConfig, open_backbone
+from ganime.classifiers.storage import feature_scopes
 from ganime.config import Config
 from ganime.errors import ConfigError
 from ganime.metrics import METRICS, Metric
@@ -115,10 +116,10 @@ def used_backbone(workspace: Workspace, config: EvaluateConfig) -> BackboneConfi
     """
     if isinstance(config.extractor, ExtractorConfig):
         return BackboneConfig()
-    parts = {key.split("/")[2]: key for key in workspace.list("manifests/features", ".parquet")}
-    found = {
-        BackboneConfig.parse(read_footer(workspace, key)["config"]) for key in parts.values()
-    } or {BackboneConfig()}
+    keys = feature_scopes(workspace).values()
+    found = {BackboneConfig.parse(read_footer(workspace, key)["config"]) for key in keys} or {
+        BackboneConfig()
+    }
     if len(found) > 1:
         known = sorted(f"{one.architecture} at {one.size} px with {one.weights}" for one in found)
         raise ConfigError(

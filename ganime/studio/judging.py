@@ -143,7 +143,7 @@ class Judges:
     def bench(self, judges: Sequence[Judge]) -> Bench:
         """Those that can be opened; networks and features are read once."""
         backbones: dict[str, Backbone] = {}
-        tagged: dict[tuple[str, str], Tagged] = {}
+        tagged: dict[tuple[str, str], tuple[str, Tagged]] = {}
         asked: dict[Judge, tuple[str, Ask]] = {}
         for judge in judges:
             try:
@@ -177,15 +177,18 @@ def _of_tag(
     workspace: Workspace,
     judge: Judge,
     backbones: "dict[str, Backbone]",
-    tagged: dict[tuple[str, str], Tagged],
+    tagged: dict[tuple[str, str], tuple[str, Tagged]],
 ) -> tuple[str, Ask]:
     """The same of a tag; where features do not tell it, all images score alike."""
     origin = (judge.dataset, judge.scope)
-    name = _opened(workspace, backbone_settings(workspace, judge.scope), judge.scope, backbones)
     if origin not in tagged:
-        tagged[origin] = Tagged(workspace, *origin)
-        _check(tagged[origin].features.shape[1], backbones[name])
-    head = tagged[origin].head(judge.question)
+        settings = backbone_settings(workspace, judge.scope)
+        name = _opened(workspace, settings, judge.scope, backbones)
+        images = Tagged(workspace, *origin)
+        _check(images.features.shape[1], backbones[name])
+        tagged[origin] = name, images
+    name, images = tagged[origin]
+    head = images.head(judge.question)
     return name, head.scores if head else lambda features: np.full(len(features), 0.5)
 
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from ganime.classifiers.figures import roc_auc
 from ganime.classifiers.folds import neighbour_groups
 from ganime.classifiers.head import Examples, Features, Head, HeadConfig, fit_head
-from ganime.classifiers.storage import load_features
+from ganime.classifiers.storage import feature_scopes, load_features
 from ganime.errors import StoreError
 from ganime.rows import MemberRow
 from ganime.store.manifest import Table, read_footer
@@ -31,7 +31,6 @@ MOST_TAGS = 32  # a third of a second of a core each
 MOST_IMAGES = 4000  # more images make a head little better, and each tag's search longer
 # Tags are many and seldom checked by people, so that what is slow about a question is left out.
 _HEAD = HeadConfig(kind="linear", folds=3, l2=(0.1, 0.01), clean_rounds=0)
-_FEATURES = "manifests/features"
 log = logging.getLogger(__name__)
 
 
@@ -52,9 +51,8 @@ class Taught:
 
 def last_scope(workspace: Workspace) -> str:
     """Scope of the features that were measured last; empty without any."""
-    keys = workspace.list(_FEATURES, ".parquet")
-    parts = {key.split("/")[2]: key for key in keys}  # one of each scope
-    return max(parts, key=lambda scope: workspace.modified(parts[scope]), default="")
+    keys = feature_scopes(workspace)
+    return max(keys, key=lambda scope: workspace.modified(keys[scope]), default="")
 
 
 def backbone_settings(workspace: Workspace, scope: str) -> Mapping[str, object]:
@@ -63,10 +61,10 @@ def backbone_settings(workspace: Workspace, scope: str) -> Mapping[str, object]:
     Raises:
         StoreError: there are no such features any more, or the file is damaged.
     """
-    keys = workspace.list(f"{_FEATURES}/{scope}", ".parquet")
-    if not keys:
-        raise StoreError(f"{workspace.describe(_FEATURES)} holds no features {scope} any more")
-    settings: Mapping[str, object] = read_footer(workspace, keys[0])["config"]
+    key = feature_scopes(workspace).get(scope)
+    if key is None:
+        raise StoreError(f"{workspace.describe()} holds no features {scope} any more")
+    settings: Mapping[str, object] = read_footer(workspace, key)["config"]
     return settings
 
 
