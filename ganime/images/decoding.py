@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ganime.errors import ImageError
+from ganime.images.chunks import SIGNATURE as PNG
+from ganime.images.chunks import metadata
 from ganime.images.intact import JPEG, num_jpeg_pixels, refuse_broken
 from ganime.images.pixels import Pixels
-from ganime.images.png import SIGNATURE as PNG
-from ganime.images.png import metadata, read_png
 from ganime.images.srgb import in_srgb, over_white, to_srgb
 
 MAX_PIXELS = 64_000_000  # 256 MB as RGBA; the largest scans on boorus have about 50 million
@@ -173,6 +173,9 @@ def _decode_plain(
     if profile and to_srgb(profile, "RGB"):
         return None
     if image.format == "PNG":
+        # The compiler behind it takes a quarter of a second to import, and a crawl needs it not.
+        from ganime.images.png import read_png
+
         return read_png(content, reduction)
     if image.format != "JPEG" or image.mode not in ("RGB", "L"):
         return None

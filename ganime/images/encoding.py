@@ -2,7 +2,6 @@
 
 import io
 import struct
-import zlib
 from collections.abc import Iterator, Mapping
 
 import deflate
@@ -10,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ganime.images.chunks import SIGNATURE
 from ganime.images.pixels import Pixels
-from ganime.images.png import SIGNATURE
 
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # by channels: grey, RGB, RGBA (PNG, 11.2.1)
 _BAND_BYTES = 1 << 22  # filtered at a time: a sheet of sprites is not held in memory three times
@@ -79,4 +78,4 @@ def _text(keyword: bytes, text: str) -> Iterator[bytes | bytearray]:
 def _chunk(kind: bytes, data: bytes | bytearray) -> Iterator[bytes | bytearray]:
     yield struct.pack(">I", len(data)) + kind
     yield data
-    yield struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
+    yield struct.pack(">I", deflate.crc32(data, deflate.crc32(kind)))

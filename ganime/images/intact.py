@@ -2,13 +2,13 @@
 
 import re
 import struct
-import zlib
 
+import deflate
 import numpy as np
 
 from ganime.errors import ImageError
-from ganime.images.png import SIGNATURE as PNG
-from ganime.images.png import chunks_of
+from ganime.images.chunks import SIGNATURE as PNG
+from ganime.images.chunks import places_of
 
 MAX_SCANS = 100  # of a JPEG; encoders write 10, and each is a pass over all the pixels
 JPEG = b"\xff\xd8\xff"
@@ -29,9 +29,9 @@ def refuse_broken(content: bytes) -> None:
         if cut:
             raise ImageError("truncated", "zeros where the rest of the JPEG was to be")
     elif content.startswith(PNG):
-        for kind, begin, end in chunks_of(content):
+        for kind, begin, end in places_of(content):
             (checksum,) = struct.unpack_from(">I", content, end)
-            if kind.isupper() and zlib.crc32(memoryview(content)[begin - 4 : end]) != checksum:
+            if kind.isupper() and deflate.crc32(memoryview(content)[begin - 4 : end]) != checksum:
                 raise ImageError("damaged", f"a wrong checksum in {kind!r}")
 
 

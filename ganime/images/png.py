@@ -6,17 +6,15 @@ see-through over white, and averages rows of a reduced picture as they come.
 """
 
 import struct
-from collections import defaultdict
-from collections.abc import Iterator
 
 import deflate
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from ganime.images.chunks import chunks_of
 from ganime.images.pixels import Pixels
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 6: 4}  # of each colour type: grey, RGB, palette, RGBA
 _PALETTE = 3  # colour type
 _GREYS = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(256, 3)
@@ -37,7 +35,7 @@ def read_png(content: bytes, reduction: int) -> tuple[Pixels, float] | None:
         that are not fully opaque; None for other kinds, and where the stream is broken.
     """
     width, height, depth, colour, *_, interlaced = struct.unpack_from(">IIBBBBB", content, 16)
-    chunks = _chunks(content)
+    chunks = chunks_of(content)
     if depth != 8 or interlaced or colour not in _CHANNELS or b"tRNS" in chunks:
         return None
     channels = _CHANNELS[colour]
@@ -54,28 +52,6 @@ def read_png(content: bytes, reduction: int) -> tuple[Pixels, float] | None:
     return None if num_through < 0 else (pixels, num_through / (width * height))
 
 
-def chunks_of(content: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Each chunk up to the end mark: its kind, where its data begins, where its checksum does.
-
-    Raises:
-        struct.error: the file ends before.
-    """
-    place, kind = len(SIGNATURE), b""
-    while kind != b"IEND":
-        length, kind = struct.unpack_from(">I4s", content, place)
-        begin = place + 8
-        yield kind, begin, begin + length
-        place = begin + length + 4
-
-
-def metadata(content: bytes) -> bytes:
-    """What a PNG says beside its pixels: kinds and data of its whole chunks, one after another."""
-    said: list[bytes | memoryview] = []
-    for kind, data in _chunks(content).items():
-        said += [kind, *data] if kind != b"IDAT" else []
-    return b"".join(said)
-
-
 def _inflated(data: bytes, size: int) -> bytearray | None:
     """What a stream holds; None if it is broken or not of this size."""
     try:
@@ -83,14 +59,6 @@ def _inflated(data: bytes, size: int) -> bytearray | None:
     except deflate.DeflateError:
         return None
     return found if len(found) == size else None
-
-
-def _chunks(content: bytes) -> dict[bytes, list[memoryview]]:
-    """The data of each kind of chunk, up to the end mark."""
-    found: dict[bytes, list[memoryview]] = defaultdict(list)
-    for kind, begin, end in chunks_of(content):
-        found[kind].append(memoryview(content)[begin:end])
-    return found
 
 
 @numba.njit(cache=True, nogil=True)

@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS refusals(
     host TEXT, identity TEXT, until REAL NOT NULL, why TEXT NOT NULL, PRIMARY KEY (host, identity));
 CREATE TABLE IF NOT EXISTS robots(host TEXT PRIMARY KEY, at REAL NOT NULL, text TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS claims(key TEXT PRIMARY KEY, owner TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS journal(
+CREATE TABLE IF NOT EXISTS notes(
     crawl_id TEXT, key TEXT, content TEXT NOT NULL, PRIMARY KEY (crawl_id, key));
 """
 _BUSY_S = 30.0
@@ -88,6 +88,8 @@ class Coordinator:
                 self._database.execute("PRAGMA journal_mode=WAL")
                 # A power cut may cost the last entries, which are only a convenience.
                 self._database.execute("PRAGMA synchronous=NORMAL")
+                # What is deleted here is no secret; overwriting it would write every page again.
+                self._database.execute("PRAGMA secure_delete=OFF")
                 self._database.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise StoreError(
@@ -244,7 +246,7 @@ class Coordinator:
             with self._lock:
                 # A few hundred at most: those of shards that were cut off.
                 rows = self._database.execute(
-                    "SELECT key, content FROM journal WHERE crawl_id = ?", (crawl_id,)
+                    "SELECT key, content FROM notes WHERE crawl_id = ?", (crawl_id,)
                 ).fetchall()
         wanted = set(keys)
         return {key: content for key, content in rows if key in wanted}
@@ -254,9 +256,7 @@ class Coordinator:
         with self._writing, self._transaction():
             names = [(crawl_id, key) for key in keys]
             written = [name for name in names if self._unwritten.pop(name, None) is None]
-            self._database.executemany(
-                "DELETE FROM journal WHERE crawl_id = ? AND key = ?", written
-            )
+            self._database.executemany("DELETE FROM notes WHERE crawl_id = ? AND key = ?", written)
 
     def _write_in_time(self) -> None:
         with self._lock:
@@ -276,7 +276,7 @@ class Coordinator:
                 commit()
             rows = [(*name, content()) for name, content in notes.items()]
             with self._transaction():
-                self._database.executemany("INSERT OR REPLACE INTO journal VALUES (?, ?, ?)", rows)
+                self._database.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", rows)
                 for name in notes:
                     self._unwritten.pop(name, None)
 

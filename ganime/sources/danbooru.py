@@ -4,7 +4,6 @@ Listings go by keyset, `page=b<id>` down and `page=a<id>` up, which no page limi
 facts are those of the server's own source (github.com/danbooru/danbooru).
 """
 
-import json
 import logging
 from base64 import b64encode
 from collections.abc import Collection, Mapping
@@ -18,7 +17,7 @@ from ganime.errors import ConfigError, SourceRefused, SourceUnavailable
 from ganime.sources import SOURCES, Budget, Page, Post, SiteFacts, WebSource, rating_of
 from ganime.sources.client import Client
 from ganime.sources.tag_limit import Query, Terms, name_of
-from ganime.sources.values import number_of, text_of
+from ganime.sources.values import json_of, number_of, text_of
 
 logger = logging.getLogger(__name__)
 
@@ -304,8 +303,8 @@ def _count_params(words: list[str]) -> dict[str, str]:
 def _parsed(content: bytes) -> Any:
     """JSON, or None if it is none."""
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
+        return json_of(content)
+    except ValueError:
         return None
 
 

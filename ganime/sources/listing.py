@@ -215,7 +215,11 @@ class Listing:
 
     def _write(self, name: str, rows: Sequence[ListingRow], cursor: str = "") -> None:
         now = datetime.now(UTC).isoformat()
-        self.table.write(name, rows, self._origin.provenance(next=cursor, at=now))
+        origin = self._origin.provenance(next=cursor, at=now)
+        try:
+            self.table.write(name, rows, origin)
+        except UnicodeEncodeError:
+            self.table.write(name, [_storable_row(row) for row in rows], origin)
         before = len(self._ids)
         self._ids.update(row.post_id for row in rows)
         if self._on_listed:
@@ -228,7 +232,7 @@ class Listing:
             query=self._query.tags,
             position=position,
             version=version,
-            **{name: _storable(getattr(post, name)) for name in _POST.names},
+            **_POST.of(post),
         )
 
     def _next_version(self, row: ListingRow, post: Post) -> ListingRow:
@@ -251,6 +255,10 @@ def _differs(row: ListingRow, post: Post) -> bool:
 
 def _moment(workspace: Workspace, key: str) -> datetime:
     return datetime.fromisoformat(read_footer(workspace, key)["parents"]["at"])
+
+
+def _storable_row(row: ListingRow) -> ListingRow:
+    return dataclasses.replace(row, **{name: _storable(getattr(row, name)) for name in _POST.names})
 
 
 def _storable(value: Any) -> Any:

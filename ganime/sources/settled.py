@@ -2,16 +2,16 @@
 
 import dataclasses
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any
 
-from ganime.rows import AttemptRow, PostRow
+from ganime.rows import AttemptRow, ListingRow, PostRow, SeenPost
 
 _TIMES = {"posted_at", "changed_at", "fetched_at", "started_at"}
 _TO_JSON = json.JSONEncoder(default=datetime.isoformat)
-RowT = TypeVar("RowT", PostRow, AttemptRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,13 @@ class Columns:
     `dataclasses.fields` and a `getattr` for each take five times as long.
 
     Args:
-        kind: The dataclass, with at least two fields.
+        kind: The dataclass.
+        without: Fields that do not matter; at least two do.
     """
 
-    def __init__(self, kind: type[Any]) -> None:
-        self.names = tuple(item.name for item in dataclasses.fields(kind))
+    def __init__(self, kind: type[Any], without: Collection[str] = ()) -> None:
+        names = [item.name for item in dataclasses.fields(kind)]
+        self.names = tuple(name for name in names if name not in without)
         self._values = attrgetter(*self.names)
 
     def of(self, thing: Any) -> dict[str, Any]:
@@ -40,20 +42,28 @@ class Columns:
         return dict(zip(self.names, self._values(thing), strict=True))
 
 
-_POST, _ATTEMPT = Columns(PostRow), Columns(AttemptRow)
+_SEEN = Columns(SeenPost)
+_OWN = Columns(PostRow, without=_SEEN.names)
+_MADE = Columns(AttemptRow, without=("crawl_id", "source", "post_id", "attempt"))
 
 
-def to_json(settled: Settled) -> str:
-    """A line of text that `from_json` reads, also in a later version of ganime."""
-    return _TO_JSON.encode([_POST.of(settled.post), *map(_ATTEMPT.of, settled.attempts)])
+def to_json(settled: Settled, listed: ListingRow) -> str:
+    """What came of a post, but for what its listing says, for `from_json`."""
+    seen, was = _SEEN.of(settled.post), _SEEN.of(listed)
+    changed = {} if seen == was else {name: seen[name] for name in seen if seen[name] != was[name]}
+    return _TO_JSON.encode(
+        [_OWN.of(settled.post), changed, *(_MADE.of(made) for made in settled.attempts)]
+    )
 
 
-def from_json(text: str) -> Settled:
+def from_json(text: str, listed: ListingRow) -> Settled:
     """What `to_json` wrote."""
-    post, *attempts = json.loads(text)
-    return Settled(_row(PostRow, post), [_row(AttemptRow, item) for item in attempts])
+    own, changed, *made = (_with_times(values) for values in json.loads(text))
+    post = PostRow(**{**_SEEN.of(listed), **changed}, **own)
+    ids = {name: getattr(post, name) for name in ("crawl_id", "source", "post_id", "attempt")}
+    return Settled(post, [AttemptRow(**ids, **values) for values in made])
 
 
-def _row(kind: type[RowT], values: dict[str, Any]) -> RowT:
+def _with_times(values: dict[str, Any]) -> dict[str, Any]:
     times = {name for name in _TIMES if values.get(name) is not None}
-    return kind(**values | {name: datetime.fromisoformat(values[name]) for name in times})
+    return values | {name: datetime.fromisoformat(values[name]) for name in times}

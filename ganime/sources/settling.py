@@ -114,6 +114,7 @@ class Settler:
         self._before = before
         self._on_settled = on_settled
         self._downloading = asyncio.Semaphore(_CONCURRENCY)
+        self._listed: dict[str, ListingRow] = {}  # by post id
         self._turned_away = 0  # posts in a row
         self._any_answer = False
 
@@ -124,6 +125,7 @@ class Settler:
             SourceUnavailable: the site is down; what was settled is in the journal.
             SourceRefused: it turns this client away.
         """
+        self._listed = {row.post_id: row for row in listed}
         settled = self._written_ahead(listed)
         waiting = iter([row for row in listed if row.post_id not in settled])
         try:
@@ -139,9 +141,9 @@ class Settler:
         return f"{row.source}/{row.post_id}/{row.version}/{self._attempt(row)}"
 
     def _written_ahead(self, listed: Sequence[ListingRow]) -> dict[str, Settled]:
-        keys = {self.note_key(row): row.post_id for row in listed}
-        notes = self._coordinator.notes(self._terms.crawl_id, keys)
-        return {keys[key]: from_json(text) for key, text in notes.items()}
+        rows = {self.note_key(row): row for row in listed}
+        notes = self._coordinator.notes(self._terms.crawl_id, rows)
+        return {rows[key].post_id: from_json(text, rows[key]) for key, text in notes.items()}
 
     async def _work(self, waiting: Iterator[ListingRow], settled: dict[str, Settled]) -> None:
         for row in waiting:
@@ -233,7 +235,8 @@ class Settler:
             facts["image_id"] = self._originals.put(received.content)
         fetched = self._row(row, outcome="fetched", fetched_at=datetime.now(UTC), **facts)
         settled = Settled(fetched, attempts)
-        self._coordinator.note(self._terms.crawl_id, self.note_key(row), partial(to_json, settled))
+        content = partial(to_json, settled, self._listed[row.post_id])
+        self._coordinator.note(self._terms.crawl_id, self.note_key(row), content)
         return settled
 
     def _failed(self, row: ListingRow, error: SourceError) -> PostRow:

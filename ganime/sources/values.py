@@ -1,11 +1,30 @@
 """What sites put into their fields: numbers and text, never to be trusted to be either."""
 
 import html
+import json
 import re
 from typing import Any
 
+import orjson
+
 _INTEGER = re.compile(r"\s*([+-]?[0-9]{1,19})\s*")
 _LIMIT = 1 << 62  # manifests hold 64-bit integers; no site counts anywhere near that
+
+
+def json_of(content: str | bytes) -> Any:
+    """What JSON says, also where it breaks its own rules: NaN, half a surrogate pair.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return orjson.loads(content)
+    except ValueError:
+        pass
+    try:
+        return json.loads(content)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def number_of(value: Any, *, least: int | None = None) -> int | None:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import repeat
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,6 +28,7 @@ from ganime.store.workspace import Workspace
 RowT = TypeVar("RowT", bound=Row)
 _FOOTER = b"ganime"
 _GROUP_ROWS = 16_384  # what is read for the sake of one row; a table takes no longer than in one
+_FEW_ROWS = 1024  # a small part soon becomes a piece of a large one
 _SCHEMAS: dict[type[Row], pa.Schema] = {}
 _ARROW = {
     str: pa.string(),
@@ -102,10 +105,8 @@ def to_arrow(row: type[RowT], rows: Sequence[RowT]) -> pa.Table:
     """
     schema = schema_of(row)
     try:
-        arrays = [
-            pa.array([getattr(item, column.name) for item in rows], column.type)
-            for column in schema
-        ]
+        values = zip(*map(attrgetter(*schema.names), rows), strict=True) if rows else repeat(())
+        arrays = [pa.array(of, column.type) for of, column in zip(values, schema, strict=False)]
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise ManifestError(f"a {row.__name__} does not fit its schema: {error}") from error
     for column, array in zip(schema, arrays, strict=True):
@@ -161,7 +162,8 @@ def put(workspace: Workspace, key: str, table: pa.Table, footer: Mapping[str, An
     pq.write_table(
         table.replace_schema_metadata(metadata),
         buffer,
-        compression="zstd",
+        # Preparing zstd for each column takes longer than writing a small part by snappy.
+        compression="zstd" if table.num_rows > _FEW_ROWS else "snappy",
         row_group_size=_GROUP_ROWS,
     )
     content = buffer.getvalue()

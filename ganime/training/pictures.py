@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 import ganime
 from ganime.errors import ConfigError
+from ganime.images import encode_png
 from ganime.store.lineage import models
 from ganime.store.workspace import Workspace
 
@@ -66,8 +67,6 @@ def described_png(
         settings: By name; each becomes an entry `ganime:name`.
         level: See `encode_png`.
     """
-    from ganime.images import encode_png  # with it comes a compiler, which finding models spares
-
     texts = {"Software": f"ganime {ganime.__version__}"}
     for name, value in settings.items():
         if value not in (None, "", (), []):

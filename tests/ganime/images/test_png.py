@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from ganime.images import decode
-from ganime.images.png import SIGNATURE, read_png
+from ganime.images.chunks import SIGNATURE
+from ganime.images.png import read_png
 
 RNG = np.random.default_rng(3)
 CHANNELS = {0: 1, 2: 3, 3: 1, 6: 4}

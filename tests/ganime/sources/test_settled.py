@@ -1,10 +1,10 @@
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ganime.rows import AttemptRow, PostRow
+from ganime.rows import AttemptRow, ListingRow, PostRow, SeenPost
 from ganime.sources import Post
 from ganime.sources.settled import Columns, Settled, from_json, to_json
 
@@ -39,9 +39,26 @@ def post(post_row: Callable[..., PostRow]) -> PostRow:
     )
 
 
-def test_what_was_settled_reads_back_as_it_was(post: PostRow) -> None:
+@pytest.fixture
+def listed(post: PostRow) -> ListingRow:
+    return ListingRow(query_id="query", **Columns(SeenPost).of(post))
+
+
+def test_what_was_settled_reads_back_as_it_was(post: PostRow, listed: ListingRow) -> None:
     settled = Settled(post, [ATTEMPT, replace(ATTEMPT, request=1)])
-    assert from_json(to_json(settled)) == settled
+    assert from_json(to_json(settled, listed), listed) == settled
+
+
+def test_a_post_that_changed_since_it_was_listed_reads_back_as_it_was(
+    post: PostRow, listed: ListingRow
+) -> None:
+    changes = {"site_md5": "c" * 32, "changed_at": MOMENT + timedelta(days=1), "tags": ["solo"]}
+    changed = Settled(replace(post, **changes))
+    assert from_json(to_json(changed, listed), listed) == changed
+
+
+def test_what_a_listing_says_is_not_written_once_more(post: PostRow, listed: ListingRow) -> None:
+    assert "1girl" not in to_json(Settled(post), listed)
 
 
 def test_columns_are_taken_from_whatever_has_them(post: PostRow) -> None:
