@@ -12,7 +12,7 @@ ArgumentsT = TypeVarTuple("ArgumentsT")
 # digests and writes them stays in the processor's caches. Eight gain a little less.
 _MOST = 16
 _MOST_BYTES = 512 << 10  # for so long, 5 ms of decoding or so, nobody reads from the network
-_GATHER_S = 0.02  # the first one waits so long at most; a kill costs what came meanwhile
+_GATHER_S = 0.1  # the first one waits so long at most; a kill costs what came meanwhile
 
 
 class Batches:

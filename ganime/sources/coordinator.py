@@ -14,6 +14,7 @@ import shutil
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ _BUSY_S = 30.0
 _LONGEST_PAUSE_S = 3600.0
 SPACING = 1.05  # of starts, over the budget's own: requests overtake each other on their way
 _LOOK_FOR_DEAD_S = 1.0  # at most so often, as it opens files
-_GATHER_S = 0.05  # notes are written so late: what a kill may cost, at a twentieth of the work
+_GATHER_S = 0.25  # notes are written so late: what a kill may cost, about one file of a site
 
 _OPENED: dict[tuple[int, Path], "Coordinator"] = {}
 _OPENED_LOCK = threading.Lock()
@@ -75,6 +76,7 @@ class Coordinator:
             folder.mkdir(parents=True, exist_ok=True)
             self.owner = secrets.token_hex(8)
             self._owner_file = (folder / f"{self.owner}.lock").open("w")
+            weakref.finalize(self, self._owner_file.close)
             fcntl.flock(self._owner_file, fcntl.LOCK_EX)
             self._database = sqlite3.connect(
                 folder / "coordinator.db",

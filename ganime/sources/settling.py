@@ -1,7 +1,7 @@
 """Settling posts: each gets its original and exactly one outcome, with every request on record.
 
-A file that has come is written ahead into the coordinator's journal at once, and into the manifest
-with its whole shard: after a kill, no file that had come is asked for again.
+A file that has come is written ahead into the coordinator's journal within a third of a second, and
+into the manifest with its whole shard: after a kill, what came before that is not asked for again.
 """
 
 import asyncio
