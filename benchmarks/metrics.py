@@ -28,8 +28,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from ganime.backbones.fid_inception import build_network
 from ganime.metrics import METRICS, Sets
-from ganime.metrics.extractors.inception import Inception, build_network
+from ganime.metrics.extractors.inception import Inception
 from ganime.metrics.extractors.resizing import RESIZINGS, ResizingName
 from ganime.metrics.frechet import frechet_distance, statistics
 from ganime.metrics.inception_score import inception_scores

@@ -1,23 +1,33 @@
-"""torchvision, importable beside a CPU build of torch.
+"""torchvision, importable beside a CPU build of torch, and not before it is needed.
 
 The torchvision wheel on PyPI is built against CUDA torch. Beside a CPU torch its compiled operators
 do not load, and its import then fails on operators that were never declared. Declaring the two
 schemas first lets the import pass; ganime uses no torchvision operator.
-Import torchvision from here only: `from ganime.vision import torchvision`.
+
+With its operators comes the whole of torch's compiler, a second's import that many commands can do
+without. Get it from here only, where it is used: `vision.torchvision.models`.
 """
+
+from types import ModuleType
 
 import torch
 
-try:
-    import torchvision
-except RuntimeError:
-    # Kept alive in the module: the schemas vanish with the object.
-    _OPERATORS = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
-    for _schema in (
-        "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-        "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    ):
-        _OPERATORS.define(_schema)  # type: ignore[no-untyped-call]
-    import torchvision
+_OPERATORS: list[torch.library.Library] = []  # the schemas vanish with the object
 
-__all__ = ["torchvision"]
+
+def __getattr__(name: str) -> ModuleType:
+    if name != "torchvision":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        import torchvision
+    except RuntimeError:
+        library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+        for schema in (
+            "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+            "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+        ):
+            library.define(schema)  # type: ignore[no-untyped-call]
+        _OPERATORS.append(library)
+        import torchvision
+    found: ModuleType = torchvision
+    return found

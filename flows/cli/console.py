@@ -13,6 +13,7 @@ from flows import settings
 from ganime.errors import ConfigError
 
 if TYPE_CHECKING:
+    from flows.operate.embedded import Ready
     from ganime.store.workspace import Workspace
 
 
@@ -51,6 +52,15 @@ def importing() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@contextmanager
+def flow_server() -> Iterator["Ready"]:
+    """The server of a command that runs a flow, started at once; see `flows.operate.embedded`."""
+    with importing():
+        from flows.operate.embedded import embedded_server
+    with embedded_server() as ready:
+        yield ready
 
 
 def open_workspace(url: str, *, debug: bool) -> "Workspace":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from flows.cli.console import prepare, say
+from flows.cli.console import flow_server, importing, prepare, say
 from flows.cli.options import HOW, WHAT, DebugOption, RunnerOption, WorkspaceOption, option
 from ganime.errors import ConfigError
 
@@ -104,12 +104,15 @@ def crawl(
         return
     store = Workspace(workspace)
     store.check_writable()
-    from flows.runners import use
+    with flow_server() as ready:
+        from flows.runners import use
 
-    use(runner)
-    from flows.crawl import crawl as crawl_flow
+        use(runner)
+        with importing():
+            from flows.crawl import crawl as crawl_flow
 
-    crawl_flow(workspace=workspace, crawl=config)
+        ready()
+        crawl_flow(workspace=workspace, crawl=config)
     say(*(found.describe(name) for name, found in summaries(store, config).items()))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from flows.cli.console import open_workspace, say, say_json
+from flows.cli.console import flow_server, importing, open_workspace, say, say_json
 from flows.cli.options import (
     HOW,
     WHAT,
@@ -88,23 +88,26 @@ def evaluate(
     store = open_workspace(workspace, debug=debug)
     from ganime.errors import ConfigError
     from ganime.recurate import find_reference
+    from ganime.report.history import HISTORY_KEY
     from ganime.store.lineage import models
     from ganime.training.pictures import find_model
-    from ganime.training.snapshot import load_generator, snapshots
 
     identity = find_model(store, model)
     if snapshot is not None and all_snapshots:
         raise ConfigError("--snapshot and --all contradict each other: give one of them")
-    config = _config(metrics, extractor, weights, num_fake, set)
-    only = snapshots(store, identity)
-    if not all_snapshots:
-        only = [load_generator(store, identity, snapshot).nimg]
     learned_from = {identity: str(models(store)[identity]["dataset_version"])}
     dataset = find_reference(store, learned_from, reference)
-    from flows.evaluate_model import evaluate_model
-    from ganime.report.history import HISTORY_KEY
+    with flow_server() as ready:
+        with importing():
+            from flows.evaluate_model import evaluate_model
+            from ganime.training.snapshot import load_generator, snapshots
 
-    rows = evaluate_model(workspace, identity, str(dataset), only, config)
+        config = _config(metrics, extractor, weights, num_fake, set)
+        only = snapshots(store, identity)
+        if not all_snapshots:
+            only = [load_generator(store, identity, snapshot).nimg]
+        ready()
+        rows = evaluate_model(workspace, identity, str(dataset), only, config)
     if json:
         say_json([_plain(row) for row in rows])
     else:
@@ -145,18 +148,21 @@ def compare(
     """
     store = open_workspace(workspace, debug=debug)
     from ganime.recurate import find_reference
-    from ganime.stages.compare import CompareConfig, comparison_key
     from ganime.store.lineage import models
     from ganime.training.pictures import find_model
 
-    config = _config(metrics, extractor, weights, num_fake, set)
     known, ids = models(store), [find_model(store, model) for model in (first, second)]
     learned_from = {item: str(known[item]["dataset_version"]) for item in ids}
     dataset = find_reference(store, learned_from, reference)
-    settings = CompareConfig(resamples=resamples)
-    from flows.compare_models import compare_models
+    with flow_server() as ready:
+        with importing():
+            from flows.compare_models import compare_models
+            from ganime.stages.compare import CompareConfig, comparison_key
 
-    found = compare_models(workspace, ids[0], ids[1], str(dataset), settings, config)
+        config = _config(metrics, extractor, weights, num_fake, set)
+        settings = CompareConfig(resamples=resamples)
+        ready()
+        found = compare_models(workspace, ids[0], ids[1], str(dataset), settings, config)
     if json:
         say_json(asdict(found))
     else:
@@ -236,11 +242,14 @@ def ablate(
         say(f"measured against the held-out images of {held_out}")
         say(forecast(store, asked, train).line())
         return
-    from flows.ablate import ablate as ablate_flow
-    from ganime.report.ablation import ablation_page_key
+    with flow_server() as ready:
+        with importing():
+            from flows.ablate import ablate as ablate_flow
+            from ganime.report.ablation import ablation_page_key
 
-    backbone = used_backbone(store, scoring)
-    done = ablate_flow(workspace, found, held_out, asked, train, scoring, backbone)
+        backbone = used_backbone(store, scoring)
+        ready()
+        done = ablate_flow(workspace, found, held_out, asked, train, scoring, backbone)
     if json:
         say_json(asdict(done))
     else:

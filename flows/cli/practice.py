@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from flows.cli.console import importing, prepare, say
+from flows.cli.console import flow_server, prepare, say
 from flows.cli.options import MOST_PORT, WHAT, WHERE, DebugOption, WorkspaceOption, option
 from flows.cli.run import PresetOption, RunOptions, configured, run_pipeline
 
@@ -37,9 +37,7 @@ def demo(
         ganime demo --preset smoke --posts 200
     """
     prepare(debug=debug)
-    with importing():
-        from flows.operate.embedded import embedded_server
-    with embedded_server() as ready:
+    with flow_server() as ready:
         options = replace(options, url=f"http://127.0.0.1:{port}", tags=options.tags or (TAGS,))
         configured(options, preset)  # a wrong setting is told before two thousand posts are drawn
         from ganime.practice.corpus import Corpus, PracticeConfig

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from flows.cli.console import importing, prepare, say
+from flows.cli.console import flow_server, importing, prepare, say
 from flows.cli.crawl import CrawlOptions
 from flows.cli.look import funnel_tables
 from flows.cli.options import HOW, WHAT, DebugOption, RunnerOption, WorkspaceOption, option
@@ -84,9 +84,7 @@ def run(
     if dry_run:
         say(configured(options, preset).model_dump_json(indent=2))
         return
-    with importing():
-        from flows.operate.embedded import embedded_server
-    with embedded_server() as ready:
+    with flow_server() as ready:
         config = configured(options, preset)
         from flows.runners import use
 

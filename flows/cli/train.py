@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, cast
 
-from flows.cli.console import open_workspace, say
+from flows.cli.console import flow_server, importing, open_workspace, say
 from flows.cli.options import (
     HOW,
     WHAT,
@@ -43,18 +43,21 @@ def train(
         ganime train characters --recipe stylegan2 --tags all --set augment.name=ada
     """
     store = open_workspace(workspace, debug=debug)
-    from ganime.presets import training
     from ganime.recurate import find_dataset
     from ganime.store.pixels import Dataset
 
     found = find_dataset(store, dataset)
     side = Dataset(store, found.name, found.version).images.shape[1]
-    wishes = {"nimg": nimg, "tags": tags or None}
-    training(recipe, side, budget, wishes, set)  # a wrong setting is found out now
-    from flows.forms import RecipeName
-    from flows.train_gan import train_gan
+    with flow_server() as ready:
+        with importing():
+            from flows.forms import RecipeName
+            from flows.train_gan import train_gan
+            from ganime.presets import training
 
-    asked = (*([] if nimg is None else [f"nimg={nimg}"]), *set)
-    model = train_gan(workspace, str(found), cast(RecipeName, recipe), budget, tags, asked)
+        wishes = {"nimg": nimg, "tags": tags or None}
+        training(recipe, side, budget, wishes, set)  # a wrong setting is found out now
+        asked = (*([] if nimg is None else [f"nimg={nimg}"]), *set)
+        ready()
+        model = train_gan(workspace, str(found), cast(RecipeName, recipe), budget, tags, asked)
     place = store.describe(f"models/{model}")
     say(f"model {model} in {place}", f"see it: ganime generate {model[:8]} --grid")

@@ -13,9 +13,9 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ganime import vision
 from ganime.backbones.config import Architecture, BackboneConfig
 from ganime.errors import WeightsError
-from ganime.vision import torchvision
 
 StateDict = Mapping[str, torch.Tensor]
 OPTION = "--backbone-weights "
@@ -41,7 +41,7 @@ class Trunk(nn.Module):
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        network = torchvision.models.get_model(architecture, weights=None)
+        network = vision.torchvision.models.get_model(architecture, weights=None)
         if architecture.startswith("resnet"):
             self.dim = int(network.fc.in_features)
             self.middle_channels = self.dim // 2
@@ -191,7 +191,7 @@ def download_state_dict(
     Raises:
         WeightsError: they cannot be had; names the file and the ways to give it.
     """
-    weights = torchvision.models.get_model_weights(architecture).DEFAULT
+    weights = vision.torchvision.models.get_model_weights(architecture).DEFAULT
     try:
         state: dict[str, torch.Tensor] = weights.get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError, RuntimeError) as error:

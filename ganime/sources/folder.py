@@ -39,6 +39,11 @@ class Folder(Source):
         """The folder as a file URL."""
         return Path(self.path).expanduser().resolve().as_uri()
 
+    def check(self, tags: str) -> None:
+        """Refuse a path where nothing lies; see `Source.check`."""
+        with open_files(Path(self.path).expanduser()):
+            pass
+
     async def older(self, client: Client, tags: str, cursor: str | None, limit: int) -> Page:
         """Posts in the order of their paths, after the path `cursor`; see `Source.older`."""
         files = self._open(client)

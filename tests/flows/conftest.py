@@ -1,5 +1,6 @@
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 import ganime.rows
+from flows.operate import server
 from ganime.practice.corpus import Corpus, PracticeConfig
 from ganime.practice.server import PracticeServer
 from ganime.rows import Row
@@ -33,14 +35,21 @@ def booru(corpus: Corpus) -> Iterator[PracticeServer]:
 
 @dataclass(frozen=True)
 class Command:
-    """The `ganime` command as a user has it: a process of its own."""
+    """The `ganime` command as a user has it: a process of its own.
+
+    Attributes:
+        home: Prefect's folder.
+        api_url: Of a server that runs already; without one each command brings its own.
+    """
 
     home: Path
+    api_url: str = ""
 
     def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
         env = {**os.environ, "PREFECT_HOME": str(self.home), "COLUMNS": "200", **environment}
         env.pop("PREFECT_API_URL", None)
-        env.update({key: value for key, value in environment.items() if value})
+        asked = {"PREFECT_API_URL": self.api_url, **environment}
+        env.update({key: value for key, value in asked.items() if value})
         return subprocess.Popen(
             [sys.executable, "-m", "flows.cli", *arguments],
             cwd=ROOT,
@@ -60,6 +69,28 @@ class Command:
 @pytest.fixture(scope="session")
 def command(tmp_path_factory: pytest.TempPathFactory) -> Command:
     return Command(tmp_path_factory.mktemp("prefect-home"))
+
+
+@pytest.fixture(scope="session")
+def served_command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
+    """The command beside a running server, as teams have it; it starts sooner."""
+    home = tmp_path_factory.mktemp("served-prefect-home")
+    with socket.socket() as listener:
+        listener.bind((server.HOST, 0))
+        port = int(listener.getsockname()[1])
+    environment = {**os.environ, **server.environment(port), "PREFECT_HOME": str(home)}
+    log = home / "server.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            server.command(port), cwd=ROOT, env=environment, stdout=output, stderr=output
+        )
+    try:
+        is_up = server.wait_until_healthy(port, 300, lambda: process.poll() is None)
+        assert is_up, log.read_text()
+        yield Command(home, server.api_url(port))
+    finally:
+        process.terminate()
+        process.wait(60)
 
 
 def committed_rows(url: str) -> dict[str, list[str]]:

@@ -21,22 +21,22 @@ PAGE = Path(__file__).parents[2] / "docs/evaluation.md"
 
 @pytest.mark.slow
 def test_rules_are_held_against_each_other_and_nothing_is_done_twice(
-    command: Any, smoke_arguments: Any, corpus: Any, tmp_path: Path
+    served_command: Any, smoke_arguments: Any, corpus: Any, tmp_path: Path
 ) -> None:
     where = ["--workspace", str(tmp_path)]
     with PracticeServer(corpus) as booru:
         arguments = smoke_arguments(booru.url, tmp_path, "--set", "curate.holdout=0.3")
-        done = command.run(*arguments)
+        done = served_command.run(*arguments)
         assert done.returncode == 0, done.stderr
     asked = ["ablate", "--variant", "no-filters: curate.rules=[]", "--repeats", "2"]
     small = ["--recipe", "dcgan", "--nimg", "32", "--num-fake", "32", "--metrics", "kid", *where]
 
-    planned = command.run(*asked, *small, "--dry-run")
+    planned = served_command.run(*asked, *small, "--dry-run")
     assert planned.returncode == 0, planned.stderr
     assert "4 trainings of 32 images each" in planned.stdout
     assert len(models(Workspace(str(tmp_path)))) == 1
 
-    first = command.run(*asked, *small, "--json")
+    first = served_command.run(*asked, *small, "--json")
     assert first.returncode == 0, first.stderr
     found = json.loads(first.stdout)
     assert [arm["name"] for arm in found["arms"]] == ["base", "no-filters"]
@@ -44,7 +44,7 @@ def test_rules_are_held_against_each_other_and_nothing_is_done_twice(
     assert (tmp_path / f"reports/ablation-{found['ablation_id']}.html").is_file()
     assert (tmp_path / "reports/history.html").is_file()
 
-    again = command.run(*asked, *small, "--json")
+    again = served_command.run(*asked, *small, "--json")
     assert json.loads(again.stdout) == found
     assert again.stderr.count("is finished, nothing to do") == 4
 

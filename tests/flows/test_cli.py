@@ -256,6 +256,13 @@ def test_help_imports_not_even_pydantic_or_fsspec() -> None:
     )
 
 
+def test_flows_start_without_the_compiler_that_torchvision_brings() -> None:
+    script = "import sys, flows.run; assert not {'torchvision', 'torch._dynamo'} & set(sys.modules)"
+    subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True
+    )
+
+
 def test_help_names_all_that_can_be_named(call: Ganime, monkeypatch: pytest.MonkeyPatch) -> None:
     from ganime.backbones.config import Architecture
     from ganime.exports import EXPORTS

@@ -161,16 +161,16 @@ def test_a_dry_run_prints_the_calls_and_the_time_and_asks_nothing(
     ],
 )
 def test_what_a_site_cannot_answer_is_said_before_it_is_asked(
-    command: Any, tmp_path: Path, arguments: list[str], message: str
+    served_command: Any, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
-    done = command.run("crawl", *arguments, "--dry-run", "-w", str(tmp_path))
+    done = served_command.run("crawl", *arguments, "--dry-run", "-w", str(tmp_path))
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow
-def test_two_sites_in_one_crawl_twice(corpus: Corpus, command: Any, tmp_path: Path) -> None:
+def test_two_sites_in_one_crawl_twice(corpus: Corpus, served_command: Any, tmp_path: Path) -> None:
     with (
         PracticeServer(corpus) as safebooru,
         PracticeServer(corpus, protocol="danbooru") as danbooru,
@@ -182,7 +182,7 @@ def test_two_sites_in_one_crawl_twice(corpus: Corpus, command: Any, tmp_path: Pa
         )
         arguments = ["crawl", "--url", safebooru.url, "--tags", "full_body standing"]
         arguments += ["--config", str(settings), "-w", str(tmp_path / "workspace")]
-        done = command.run(*arguments)
+        done = served_command.run(*arguments)
         assert done.returncode == 0, done.stderr
         lines = done.stdout.splitlines()
         assert [line.partition(":")[0] for line in lines] == ["safebooru", "danbooru"]
@@ -193,7 +193,7 @@ def test_two_sites_in_one_crawl_twice(corpus: Corpus, command: Any, tmp_path: Pa
         assert {row.source for row in rows} == {"safebooru", "danbooru"}
         assert len(Table(store, AttemptRow, crawl_id).rows()) >= len(rows) * 0.8
         asked_before = danbooru.requests["image"], safebooru.requests["image"]
-        again = command.run(*arguments)
+        again = served_command.run(*arguments)
         assert again.stdout == done.stdout
         assert (danbooru.requests["image"], safebooru.requests["image"]) == asked_before
 

@@ -16,46 +16,48 @@ from ganime.store.workspace import Workspace
 
 @pytest.mark.slow
 def test_a_model_is_scored_and_held_against_another(
-    command: Any, smoke_arguments: Any, corpus: Any, tmp_path: Path
+    served_command: Any, smoke_arguments: Any, corpus: Any, tmp_path: Path
 ) -> None:
     where = ["--workspace", str(tmp_path)]
     with PracticeServer(corpus) as booru:
         for seed in ("0", "1"):
-            done = command.run(*smoke_arguments(booru.url, tmp_path, "--set", f"train.seed={seed}"))
+            done = served_command.run(
+                *smoke_arguments(booru.url, tmp_path, "--set", f"train.seed={seed}")
+            )
             assert done.returncode == 0, done.stderr
     first, second = sorted(models(Workspace(str(tmp_path))))
 
     asked = ["--metrics", "fd", "--metrics", "kid", "--num-fake", "64"]
-    scored = command.run("evaluate", first, *asked, "--all", "--json", *where)
+    scored = served_command.run("evaluate", first, *asked, "--all", "--json", *where)
     assert scored.returncode == 0, scored.stderr
     rows = json.loads(scored.stdout)
     assert {row["settings"]["name"] for row in rows} == {"fd", "kid"}
-    table = command.run("evaluate", first, *asked, *where)
+    table = served_command.run("evaluate", first, *asked, *where)
     assert "95 % interval" in table.stdout
     assert "kid" in table.stdout
 
-    compared = command.run("compare", first, second, "--num-fake", "64", *where)
+    compared = served_command.run("compare", first, second, "--num-fake", "64", *where)
     assert compared.returncode == 0, compared.stderr
     assert f"A is {first}@" in compared.stdout
     assert (tmp_path / f"comparisons/{first}-{second}.png").is_file()
     assert (tmp_path / f"comparisons/{first}-{second}.json").is_file()
 
-    assert command.run("curate", "--set", "sharpness.variance=1", *where).returncode == 0
+    assert served_command.run("curate", "--set", "sharpness.variance=1", *where).returncode == 0
     package = str(tmp_path / "first.ganime")
-    exported = command.run("models", "export", first, package, *where)
+    exported = served_command.run("models", "export", first, package, *where)
     assert exported.returncode == 0, exported.stderr
     elsewhere = ["--workspace", str(without(tmp_path, first))]
-    imported = command.run("models", "import", package, *elsewhere)
+    imported = served_command.run("models", "import", package, *elsewhere)
     assert imported.returncode == 0, imported.stderr
-    refused = command.run("evaluate", first, *asked, *elsewhere)
+    refused = served_command.run("evaluate", first, *asked, *elsewhere)
     assert refused.returncode == 2
     assert "which is not here: name the images to hold against with --reference" in refused.stderr
     reference = ["--num-fake", "64", "--reference", "characters", *elsewhere]
-    scored = command.run("evaluate", first, "--json", *reference)
+    scored = served_command.run("evaluate", first, "--json", *reference)
     assert scored.returncode == 0, scored.stderr
     (row,) = json.loads(scored.stdout)
     assert row["reference"] != rows[0]["reference"]
-    compared = command.run("compare", first, second, *reference)
+    compared = served_command.run("compare", first, second, *reference)
     assert compared.returncode == 0, compared.stderr
     assert "A was trained on images that are not here, B on images that are not" in compared.stdout
 

@@ -1,16 +1,10 @@
-"""The Inception-v3 of FID, which differs from torchvision's in its pools.
-
-Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2015 (1512.00567). FID's
-weights come from TensorFlow's release of 2015: 1008 classes, average pools that do not count the
-padding, and a maximum where the last block of torchvision's averages.
-"""
+"""The extractor of FID: Inception-v3 with the weights of TensorFlow's release of 2015."""
 
 from pathlib import Path
 
 import torch
 from pydantic import Field
 from torch import nn
-from torch.nn import functional as F
 
 from ganime.backbones.networks import fuse_norms, read_state_dict
 from ganime.device import Precision
@@ -20,7 +14,6 @@ from ganime.metrics.extractors.frozen import FrozenNetwork
 from ganime.metrics.extractors.resizing import RESIZINGS, ResizingName
 from ganime.metrics.extractors.weights import PublishedFile, checked_digest, find_weights
 from ganime.store.workspace import Workspace
-from ganime.vision import torchvision
 
 PUBLISHED = PublishedFile(
     use="FID",
@@ -34,58 +27,6 @@ PUBLISHED = PublishedFile(
     option="--inception-weights",
 )
 _SIZE = 299
-_blocks = torchvision.models.inception
-
-
-class _BlockA(_blocks.InceptionA):  # type: ignore[misc, name-defined]
-    def _forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
-        pooled = self.branch_pool(_average(x))
-        return [self.branch1x1(x), self.branch5x5_2(self.branch5x5_1(x)), double, pooled]
-
-
-class _BlockC(_blocks.InceptionC):  # type: ignore[misc, name-defined]
-    def _forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        single = self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(x)))
-        double = self.branch7x7dbl_2(self.branch7x7dbl_1(x))
-        double = self.branch7x7dbl_5(self.branch7x7dbl_4(self.branch7x7dbl_3(double)))
-        return [self.branch1x1(x), single, double, self.branch_pool(_average(x))]
-
-
-class _BlockE(_blocks.InceptionE):  # type: ignore[misc, name-defined]
-    def _forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        single = self.branch3x3_1(x)
-        double = self.branch3x3dbl_2(self.branch3x3dbl_1(x))
-        return [
-            self.branch1x1(x),
-            torch.cat([self.branch3x3_2a(single), self.branch3x3_2b(single)], 1),
-            torch.cat([self.branch3x3dbl_3a(double), self.branch3x3dbl_3b(double)], 1),
-            self.branch_pool(self._pool(x)),
-        ]
-
-    def _pool(self, x: torch.Tensor) -> torch.Tensor:
-        return _average(x)
-
-
-class _LastBlock(_BlockE):
-    """TensorFlow's graph takes the maximum here."""
-
-    def _pool(self, x: torch.Tensor) -> torch.Tensor:
-        return F.max_pool2d(x, 3, stride=1, padding=1)
-
-
-def build_network() -> nn.Module:
-    """FID's Inception with random weights; its state dict has the published file's layout."""
-    network: nn.Module = torchvision.models.inception_v3(
-        weights=None, num_classes=1008, aux_logits=False, transform_input=False, init_weights=False
-    )
-    for name, pool in {"Mixed_5b": 32, "Mixed_5c": 64, "Mixed_5d": 64}.items():
-        setattr(network, name, _BlockA(int(_inputs(network, name)), pool_features=pool))
-    for name, width in {"Mixed_6b": 128, "Mixed_6c": 160, "Mixed_6d": 160, "Mixed_6e": 192}.items():
-        setattr(network, name, _BlockC(768, channels_7x7=width))
-    network.Mixed_7b = _BlockE(1280)
-    network.Mixed_7c = _LastBlock(2048)
-    return network
 
 
 @EXTRACTORS.register("inception")
@@ -136,6 +77,9 @@ class Inception(FrozenNetwork):
     def __init__(
         self, path: Path, precision: Precision = "fp32", resizing: ResizingName = "rounded"
     ) -> None:
+        # torchvision comes with it, a second's import.
+        from ganime.backbones.fid_inception import build_network
+
         digest = checked_digest(PUBLISHED, path)
         network = build_network()
         try:
@@ -170,11 +114,3 @@ def _by_128(pixels: torch.Tensor) -> torch.Tensor:
 def _by_255(pixels: torch.Tensor) -> torch.Tensor:
     """What pytorch-fid does instead, so that 255 becomes exactly 1."""
     return pixels.float() / 127.5 - 1
-
-
-def _average(maps: torch.Tensor) -> torch.Tensor:
-    return F.avg_pool2d(maps, 3, stride=1, padding=1, count_include_pad=False)
-
-
-def _inputs(network: nn.Module, name: str) -> int:
-    return int(getattr(network, name).branch1x1.conv.in_channels)

@@ -7,6 +7,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import nn
 
+from ganime import vision
 from ganime.backbones import Architecture, BackboneConfig, load_backbone
 from ganime.backbones.backbone import normalise
 from ganime.backbones.networks import digest_of_weights, download_state_dict, read_state_dict
@@ -16,7 +17,6 @@ from ganime.metrics.extractors import EXTRACTORS, Extractor, ExtractorConfig
 from ganime.metrics.extractors.backbone import BackboneExtractor
 from ganime.metrics.extractors.frozen import FrozenNetwork
 from ganime.store.workspace import Workspace
-from ganime.vision import torchvision
 
 # Their published weights expect TensorFlow's pixels, and Inception has an extractor of its own.
 # SqueezeNet ends in a convolution: no layer reads a feature vector.
@@ -39,7 +39,7 @@ class TorchvisionSettings(ExtractorConfig):
     def _known(cls, name: str) -> str:
         known = [
             model
-            for model in torchvision.models.list_models(module=torchvision.models)
+            for model in vision.torchvision.models.list_models(module=vision.torchvision.models)
             if model not in _REFUSED
         ]
         if name not in known:
@@ -71,7 +71,7 @@ class TorchvisionNetwork(FrozenNetwork):
     def __init__(self, config: TorchvisionSettings) -> None:
         self.name = config.architecture
         self.metric = f"fd_{config.architecture}"
-        network: nn.Module = torchvision.models.get_model(config.architecture, weights=None)
+        network: nn.Module = vision.torchvision.models.get_model(config.architecture, weights=None)
         state = _state(config)
         try:
             network.load_state_dict(state, strict=True)

@@ -7,11 +7,12 @@ import torch
 from PIL import Image
 
 from ganime.backbones import BackboneConfig, load_backbone
+from ganime.backbones.fid_inception import build_network
 from ganime.errors import ConfigError, WeightsError
 from ganime.metrics.extractors import EXTRACTORS, Extractor, metric_name
 from ganime.metrics.extractors.backbone import BackboneExtractor
 from ganime.metrics.extractors.dinov2 import Dinov2Network
-from ganime.metrics.extractors.inception import PUBLISHED, Inception, build_network
+from ganime.metrics.extractors.inception import PUBLISHED, Inception
 from ganime.metrics.extractors.resizing import RESIZINGS, bilinear, clean, first_tensorflow
 from ganime.metrics.extractors.weights import find_weights
 from ganime.vision import torchvision
