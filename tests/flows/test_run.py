@@ -144,9 +144,11 @@ def test_killed_anywhere_the_same_command_finishes_the_same(
     moments = random.Random(seed)
     with PracticeServer(corpus, port=port) as booru:
         for _ in range(4):
+            asked = booru.requests["list"]
             process = command.start(*smoke_arguments(booru.url, tmp_path))
-            # Up to 14 s pass before the flow starts; then all stages lie within some 15 s.
-            time.sleep(moments.uniform(9, 26))
+            while booru.requests["list"] == asked and process.poll() is None:
+                time.sleep(0.1)
+            time.sleep(moments.uniform(0, 15))  # all stages lie within
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
         fetched_twice = _fetched_twice(booru)
