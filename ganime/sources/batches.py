@@ -13,6 +13,7 @@ ArgumentsT = TypeVarTuple("ArgumentsT")
 _MOST = 16
 _MOST_BYTES = 512 << 10  # for so long, 5 ms of decoding or so, nobody reads from the network
 _GATHER_S = 0.1  # the first one waits so long at most; a kill costs what came meanwhile
+_QUIET_S = 0.02  # after so long without another one, none is waited for
 
 
 class Batches:
@@ -22,6 +23,8 @@ class Batches:
         self._waiting: list[tuple[asyncio.Future[Any], Callable[[], Any]]] = []
         self._num_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0  # of the loop's clock
+        self._num_seen = 0
 
     async def do(
         self, num_bytes: int, work: Callable[[*ArgumentsT], ThingT], *args: *ArgumentsT
@@ -42,12 +45,24 @@ class Batches:
         if len(self._waiting) >= _MOST or self._num_bytes >= _MOST_BYTES:
             self._do_all()
         elif self._timer is None:
-            self._timer = loop.call_later(_GATHER_S, self._do_all)
+            self._deadline = loop.time() + _GATHER_S
+            self._look_later(loop)
         try:
             return await done
         except asyncio.CancelledError:
             self._do_all()
             raise
+
+    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._num_seen = len(self._waiting)
+        self._timer = loop.call_later(_QUIET_S, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Do what has gathered, unless more still comes."""
+        if len(self._waiting) > self._num_seen and loop.time() + _QUIET_S <= self._deadline:
+            self._look_later(loop)
+        else:
+            self._do_all()
 
     def _do_all(self) -> None:
         if self._timer is not None:

@@ -259,6 +259,9 @@ class Coordinator:
             names = [(crawl_id, key) for key in keys]
             written = [name for name in names if self._unwritten.pop(name, None) is None]
             self._database.executemany("DELETE FROM notes WHERE crawl_id = ? AND key = ?", written)
+            if self._timer is not None and not self._unwritten:
+                self._timer.cancel()  # a process would wait for it to end
+                self._timer = None
 
     def _write_in_time(self) -> None:
         with self._lock:

@@ -33,7 +33,7 @@ def test_work_that_comes_together_is_done_together_and_in_order() -> None:
 def test_enough_work_waits_no_longer(
     monkeypatch: pytest.MonkeyPatch, num_tasks: int, num_bytes: int
 ) -> None:
-    monkeypatch.setattr("ganime.sources.batches._GATHER_S", 3600.0)
+    monkeypatch.setattr("ganime.sources.batches._QUIET_S", 3600.0)
 
     async def ask_for_all() -> list[int]:
         batches = Batches()
@@ -41,6 +41,28 @@ def test_enough_work_waits_no_longer(
         return await asyncio.wait_for(asyncio.gather(*asked), timeout=60)
 
     assert asyncio.run(ask_for_all()) == list(range(num_tasks))
+
+
+def test_while_more_comes_it_is_waited_for_but_not_for_ever() -> None:
+    done: list[int] = []
+
+    async def ask_one_after_another() -> None:
+        loop, batches, now = asyncio.get_running_loop(), Batches(), 0.0
+        loop.time = lambda: now  # type: ignore[method-assign]  # no machine is too busy for it
+        asked = []
+        for number in range(12):  # one each 10 ms
+            asked.append(asyncio.create_task(batches.do(1, done.append, number)))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            if number == 8:
+                assert done == []
+            now += 0.01
+        assert done == list(range(11))
+        now += 0.03
+        await asyncio.gather(*asked)
+
+    asyncio.run(ask_one_after_another())
+    assert done == list(range(12))
 
 
 def test_an_error_reaches_only_whoever_asked_for_that_work() -> None:
@@ -55,7 +77,7 @@ def test_an_error_reaches_only_whoever_asked_for_that_work() -> None:
 
 
 def test_who_is_cancelled_has_the_work_done_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganime.sources.batches._GATHER_S", 3600.0)
+    monkeypatch.setattr("ganime.sources.batches._QUIET_S", 3600.0)
     done: list[str] = []
 
     async def ask_and_give_up() -> None:

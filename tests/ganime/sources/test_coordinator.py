@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -216,3 +217,19 @@ def test_a_note_whose_commit_fails_is_not_written_by_others_either(tmp_path):
     with pytest.raises(StoreError):
         coordinator.notes("crawl", ["post/1"])
     assert noted(tmp_path, "post/1", wait_s=0.2) == {}
+
+
+def test_once_the_manifest_is_committed_nothing_keeps_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ganime.sources.coordinator._GATHER_S", 3600.0)
+    before = set(threading.enumerate())
+    coordinator = Coordinator(tmp_path)
+    coordinator.note("crawl", "post/1", lambda: "{}")
+    coordinator.note("crawl", "post/2", lambda: "{}")
+    (timer,) = set(threading.enumerate()) - before
+    coordinator.forget("crawl", ["post/1"])
+    assert timer.is_alive()
+    coordinator.forget("crawl", ["post/2"])
+    timer.join(60)
+    assert not timer.is_alive()
