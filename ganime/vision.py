@@ -8,16 +8,23 @@ With its operators comes the whole of torch's compiler, a second's import that m
 without. Get it from here only, where it is used: `vision.torchvision.models`.
 """
 
+import threading
 from types import ModuleType
 
 import torch
 
 _OPERATORS: list[torch.library.Library] = []  # the schemas vanish with the object
+_IMPORTING = threading.Lock()  # what two threads declare at once is declared twice, an error
 
 
 def __getattr__(name: str) -> ModuleType:
     if name != "torchvision":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with _IMPORTING:
+        return _imported()
+
+
+def _imported() -> ModuleType:
     try:
         import torchvision
     except RuntimeError:
