@@ -22,6 +22,11 @@ import uvicorn
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+_BETWEEN_PAGES = (  # what Chromium says of a page that is just being left
+    "Inspected target navigated or closed",
+    "Execution context was destroyed.",
+    "Cannot find default execution context",
+)
 Serving = Callable[[uvicorn.Server, socket.socket], AbstractContextManager[str]]
 ROOT = Path(__file__).parents[1]
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -147,6 +152,10 @@ def serving() -> Serving:
     return run
 
 
+class Navigated(Exception):  # noqa: N818 - no error where a page is waited for
+    """The page that was asked is there no more, and the next one not yet."""
+
+
 class Tab:
     """One page in the browser: what it asked for and what it complained about."""
 
@@ -163,6 +172,8 @@ class Tab:
         while True:
             message = await asyncio.wait_for(self._socket.receive_json(), 180)
             if message.get("id") == self._number:
+                if message.get("error", {}).get("message") in _BETWEEN_PAGES:
+                    raise Navigated(message["error"]["message"])
                 assert "result" in message, message
                 answer: dict[str, Any] = message["result"]
                 return answer
@@ -176,7 +187,13 @@ class Tab:
     async def until(self, expression: str, wanted: Any = True) -> None:
         """Wait until an expression has a value."""
         deadline = time.monotonic() + 180  # others may be at work on this machine
-        while (found := await self.value(expression)) != wanted:
+        while True:
+            try:
+                found = await self.value(expression)
+            except Navigated as error:
+                found = error
+            if found == wanted:
+                return
             assert time.monotonic() < deadline, "\n".join(
                 [f"{expression} is {found!r}, not {wanted!r}", *self.complaints]
             )
