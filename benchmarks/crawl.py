@@ -161,9 +161,9 @@ def run_ours(url: str, folder: Path, limit: int) -> Result:
 
 
 def run_bare(url: str, folder: Path, limit: int) -> Result:
-    target = tempfile.mkdtemp(dir=folder)
-    command = [sys.executable, "-c", BARE, url, TAGS, target, str(limit)]
-    return timed(command, lambda: sum(1 for _ in Path(target).iterdir()))
+    target = Path(tempfile.mkdtemp(dir=folder))
+    command = [sys.executable, "-c", BARE, url, TAGS, str(target), str(limit)]
+    return timed(command, lambda: sum(path.is_file() for path in target.iterdir()))
 
 
 def run_gallery_dl(program: Path, url: str, folder: Path, limit: int) -> Result:

@@ -88,7 +88,6 @@ def evaluate(
     store = open_workspace(workspace, debug=debug)
     from ganime.errors import ConfigError
     from ganime.recurate import find_reference
-    from ganime.report.history import HISTORY_KEY
     from ganime.store.lineage import models
     from ganime.training.pictures import find_model
 
@@ -100,6 +99,7 @@ def evaluate(
     with flow_server() as ready:
         with importing():
             from flows.evaluate_model import evaluate_model
+            from ganime.report.history import HISTORY_KEY
             from ganime.training.snapshot import load_generator, snapshots
 
         config = _config(metrics, extractor, weights, num_fake, set)

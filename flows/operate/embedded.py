@@ -6,7 +6,6 @@ in which torch is imported, would pass one after the other.
 
 import atexit
 import os
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,7 +43,7 @@ def embedded_server() -> Iterator[Ready]:
     if current.api.url or not current.server.ephemeral.enabled:
         yield lambda: None
         return
-    port = _free_port()
+    port = server.free_port()
     given = current.to_environment_variables(exclude_unset=True)
     process = _start(port, {**os.environ, **_EMBEDDED, **given})
     is_handed_over = False
@@ -64,12 +63,6 @@ def embedded_server() -> Iterator[Ready]:
         if not is_handed_over:
             process.kill()  # it has nothing to save
             process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((server.HOST, 0))
-        return int(listener.getsockname()[1])
 
 
 def _start(port: int, environment: dict[str, str]) -> "subprocess.Popen[bytes]":

@@ -38,6 +38,13 @@ def environment(port: int) -> dict[str, str]:
     }
 
 
+def free_port() -> int:
+    """A port where nobody listens; somebody else may take it before it is used."""
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        return int(listener.getsockname()[1])
+
+
 def require_free(port: int, what: str, option: str) -> None:
     """Nobody listens there yet.
 

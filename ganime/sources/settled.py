@@ -42,24 +42,24 @@ class Columns:
         return dict(zip(self.names, self._values(thing), strict=True))
 
 
-_SEEN = Columns(SeenPost)
-_OWN = Columns(PostRow, without=_SEEN.names)
-_MADE = Columns(AttemptRow, without=("crawl_id", "source", "post_id", "attempt"))
+SEEN = Columns(SeenPost)  # what a post and its listing have in common
+_OWN = Columns(PostRow, without=SEEN.names)
+_REQUEST = Columns(AttemptRow, without=("crawl_id", "source", "post_id", "attempt"))
 
 
 def to_json(settled: Settled, listed: ListingRow) -> str:
     """What came of a post, but for what its listing says, for `from_json`."""
-    seen, was = _SEEN.of(settled.post), _SEEN.of(listed)
+    seen, was = SEEN.of(settled.post), SEEN.of(listed)
     changed = {} if seen == was else {name: seen[name] for name in seen if seen[name] != was[name]}
     return _TO_JSON.encode(
-        [_OWN.of(settled.post), changed, *(_MADE.of(made) for made in settled.attempts)]
+        [_OWN.of(settled.post), changed, *(_REQUEST.of(made) for made in settled.attempts)]
     )
 
 
 def from_json(text: str, listed: ListingRow) -> Settled:
     """What `to_json` wrote."""
     own, changed, *made = (_with_times(values) for values in json.loads(text))
-    post = PostRow(**{**_SEEN.of(listed), **changed}, **own)
+    post = PostRow(**{**SEEN.of(listed), **changed}, **own)
     ids = {name: getattr(post, name) for name in ("crawl_id", "source", "post_id", "attempt")}
     return Settled(post, [AttemptRow(**ids, **values) for values in made])
 

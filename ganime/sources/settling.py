@@ -14,14 +14,14 @@ from functools import partial
 from typing import Any
 
 from ganime.errors import SourceError, SourceUnavailable
-from ganime.rows import AttemptRow, ListingRow, PostRow, SeenPost
+from ganime.rows import AttemptRow, ListingRow, PostRow
 from ganime.sources import Attempt, Post, Received, Source
 from ganime.sources.addresses import AddressRefused, host_of
 from ganime.sources.client import CannotConnect, Client, HostBusy, TurnedAway
 from ganime.sources.coordinator import Coordinator
 from ganime.sources.listing import post_of
 from ganime.sources.received import damage_of, problem_of
-from ganime.sources.settled import Columns, Settled, from_json, to_json
+from ganime.sources.settled import SEEN, Columns, Settled, from_json, to_json
 from ganime.store.originals import Originals
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ _NO_IMAGES = frozenset(
 )
 _MAY_HEAL = ("truncated",)  # the line was bad
 _RULES = ("robots", "noai")  # the site's wish, which other settings may overrule
-_SEEN, _MADE = Columns(SeenPost), Columns(Attempt)
+_MADE = Columns(Attempt)
 _NEWS = tuple(item.name for item in dataclasses.fields(Post) if item.name != "post_id")
 
 
@@ -283,7 +283,7 @@ class Settler:
         asked_for_nothing = {"reason": None, "http_status": None, "num_bytes": None}
         nothing_came = {"image_id": None, "fetched_at": None, "transient": False}
         return PostRow(
-            **_SEEN.of(row),
+            **SEEN.of(row),
             **asked_for_nothing | nothing_came | facts,
             crawl_id=self._terms.crawl_id,
             outcome=outcome,

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import repeat
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -105,8 +104,9 @@ def to_arrow(row: type[RowT], rows: Sequence[RowT]) -> pa.Table:
     """
     schema = schema_of(row)
     try:
-        values = zip(*map(attrgetter(*schema.names), rows), strict=True) if rows else repeat(())
-        arrays = [pa.array(of, column.type) for of, column in zip(values, schema, strict=False)]
+        columns = list(zip(*map(attrgetter(*schema.names), rows), strict=True))
+        columns = columns or [()] * len(schema)
+        arrays = [pa.array(of, column.type) for of, column in zip(columns, schema, strict=True)]
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise ManifestError(f"a {row.__name__} does not fit its schema: {error}") from error
     for column, array in zip(schema, arrays, strict=True):

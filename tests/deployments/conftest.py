@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import pytest
 import yaml
 
 from flows.operate.processes import descendants
+from flows.operate.server import free_port
 from ganime.store.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
@@ -147,12 +147,6 @@ PATIENCE_S = 600  # of a busy machine; nothing waits so long unless something is
 START = "import sys; from flows.operate.up import UpConfig, up\n" + (
     "up(UpConfig.model_validate_json(sys.argv[1]), lambda line: print(line, flush=True))"
 )
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def wait_until(question: Callable[[], Any], what: str) -> Any:

@@ -1,6 +1,5 @@
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -75,9 +74,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Command:
 def served_command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     """The command beside a running server, as teams have it; it starts sooner."""
     home = tmp_path_factory.mktemp("served-prefect-home")
-    with socket.socket() as listener:
-        listener.bind((server.HOST, 0))
-        port = int(listener.getsockname()[1])
+    port = server.free_port()
     environment = {**os.environ, **server.environment(port), "PREFECT_HOME": str(home)}
     log = home / "server.log"
     with log.open("w") as output:

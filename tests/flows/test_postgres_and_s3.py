@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from flows.operate.server import free_port
 from ganime.practice.corpus import Corpus
 from ganime.practice.server import PracticeServer
 from ganime.store.labels import Answer, LabelLog
@@ -26,12 +26,6 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534  # PostgreSQL refuses to run as root
 PATIENCE_S = 300.0
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def wait_until(is_there: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
